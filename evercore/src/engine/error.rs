@@ -1,0 +1,134 @@
+//! What can go wrong in an engine.
+
+use std::{error::Error, fmt};
+
+use crate::{AggregateId, Sequence};
+
+/// A failure of an engine: which one, doing what, of which kind, and why ([`source`](Error::source)).
+#[derive(Debug)]
+pub struct EngineError(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    engine: &'static str,
+    operation: &'static str,
+    kind: EngineErrorKind,
+    source: Box<dyn Error + Send + Sync>,
+}
+
+/// What kind of failure it is, as far as a caller can act on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EngineErrorKind {
+    /// The store is locked, deadlocked or overloaded; nothing was done. Temporary.
+    Busy,
+    /// The connection is gone or could not be made; nothing was done. Temporary.
+    ConnectionLost,
+    /// It took longer than allowed; nothing was done. Temporary.
+    Timeout,
+    /// The store cannot be written to: a read-only file, role or server.
+    ReadOnly,
+    /// The disk, or a quota, is full.
+    StorageFull,
+    /// What is there is not a store, or not one that this version of the library can read.
+    Incompatible,
+    /// Stored data contradicts itself.
+    Corrupt,
+    /// The engine was closed.
+    Closed,
+    /// The engine cannot do this, or not as it was opened.
+    Unsupported,
+    /// Anything else.
+    Other,
+}
+
+impl EngineError {
+    /// A failure of `engine` during `operation` (a few words that complete "cannot …").
+    pub fn new(
+        engine: &'static str,
+        operation: &'static str,
+        kind: EngineErrorKind,
+        source: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Self {
+        Self(Box::new(Inner { engine, operation, kind, source: source.into() }))
+    }
+
+    /// The engine.
+    #[must_use]
+    pub fn engine(&self) -> &'static str {
+        self.0.engine
+    }
+
+    /// What it was doing.
+    #[must_use]
+    pub fn operation(&self) -> &'static str {
+        self.0.operation
+    }
+
+    /// The kind of failure.
+    #[must_use]
+    pub fn kind(&self) -> EngineErrorKind {
+        self.0.kind
+    }
+
+    /// Whether the same call may succeed a little later. Nothing was done by the one that failed.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        matches!(
+            self.kind(),
+            EngineErrorKind::Busy | EngineErrorKind::ConnectionLost | EngineErrorKind::Timeout
+        )
+    }
+}
+
+impl fmt::Display for EngineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let problem = match self.kind() {
+            EngineErrorKind::Busy => "the store is busy",
+            EngineErrorKind::ConnectionLost => "there is no connection",
+            EngineErrorKind::Timeout => "it took too long",
+            EngineErrorKind::ReadOnly => "the store is read-only",
+            EngineErrorKind::StorageFull => "the storage is full",
+            EngineErrorKind::Incompatible => "it is not a store of this version",
+            EngineErrorKind::Corrupt => "stored data is corrupt",
+            EngineErrorKind::Closed => "the engine is closed",
+            EngineErrorKind::Unsupported => "it is not supported",
+            EngineErrorKind::Other => "the engine failed",
+        };
+        write!(f, "{} cannot {}: {problem}", self.engine(), self.operation())
+    }
+}
+
+impl Error for EngineError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.0.source)
+    }
+}
+
+/// Why a commit wrote nothing, or perhaps wrote everything.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum CommitError {
+    /// An aggregate is not at the expected sequence, or does not have the expected natural key, or exists
+    /// although it should be new. Nothing was written.
+    Conflict {
+        /// The aggregate.
+        aggregate: AggregateId,
+        /// The sequence of its last event; `None` when it could not be found out any more.
+        actual: Option<Sequence>,
+    },
+    /// An aggregate that should exist does not. Nothing was written.
+    UnknownAggregate(AggregateId),
+    /// The natural key that this aggregate should get belongs to another one of its type. Nothing was written.
+    DuplicateKey(AggregateId),
+    /// Nothing was written.
+    Engine(EngineError),
+    /// The changes are written as a whole, or nothing is: it could not be found out.
+    OutcomeUnknown(EngineError),
+}
+
+impl From<EngineError> for CommitError {
+    fn from(error: EngineError) -> Self {
+        Self::Engine(error)
+    }
+}

@@ -1,0 +1,284 @@
+//! Everything that can go wrong, and every message of the crate.
+
+use std::{convert::Infallible, error::Error as StdError, fmt};
+
+use crate::{
+    AggregateId, DecodeError, InvalidText, NaturalKey, Sequence, ValidationError, engine::EngineError,
+};
+
+/// The result of most operations.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong, as far as a caller acts on it.
+///
+/// Each message says what and where; [`source`](StdError::source) says why.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Somebody else changed the aggregate since it was loaded. Load again and decide again; a unit of work
+    /// with a [`RetryPolicy`](crate::RetryPolicy) does that by itself.
+    #[error("{aggregate} was changed meanwhile: expected at {expected}, it is at {}", Found(*actual))]
+    Conflict {
+        /// The aggregate.
+        aggregate: AggregateRef,
+        /// The sequence on which the changes were based.
+        expected: Sequence,
+        /// The sequence that it has; `None` when the engine could not say. Equal to the expected one when
+        /// only the natural key was changed.
+        actual: Option<Sequence>,
+    },
+    /// Another aggregate of this type has this natural key.
+    #[error("there is already a {aggregate_type} with the key {key:?}")]
+    DuplicateKey {
+        /// The aggregate type.
+        aggregate_type: &'static str,
+        /// The key.
+        key: NaturalKey,
+        /// Whether the aggregate came from `load_or_create`: running the unit of work again then loads it.
+        load_or_create: bool,
+    },
+    /// The copy is behind what this unit of work already did to the aggregate. Use the copy that the last
+    /// event was applied to, or load it again.
+    #[error("this copy of {aggregate} is at {copy}, the unit of work has it at {current}")]
+    StaleCopy {
+        /// The aggregate.
+        aggregate: AggregateRef,
+        /// The sequence of the copy.
+        copy: Sequence,
+        /// The sequence within the unit of work.
+        current: Sequence,
+    },
+    /// There is no such aggregate.
+    #[error("there is no {0}")]
+    NotFound(AggregateRef),
+    /// The aggregate is of another type.
+    #[error("aggregate {id} is a {actual}, not a {expected}")]
+    WrongType {
+        /// The aggregate.
+        id: AggregateId,
+        /// The type that was asked for.
+        expected: &'static str,
+        /// The type that it has.
+        actual: String,
+    },
+    /// A key, name or reference that no store can keep.
+    #[error(transparent)]
+    InvalidText(#[from] InvalidText),
+    /// The state after the event is not valid; aggregate and unit of work are as they were before.
+    #[error("{event_type} would make {aggregate} invalid")]
+    Invalid {
+        /// The aggregate.
+        aggregate: AggregateRef,
+        /// The event.
+        event_type: &'static str,
+        /// What the `validate` function says.
+        source: ValidationError,
+    },
+    /// An event is stored under a name that the aggregate or registry does not list.
+    #[error("event {sequence} of {aggregate} is a {event_type:?}, which the code does not list")]
+    UnknownEventType {
+        /// The aggregate.
+        aggregate: AggregateRef,
+        /// The event's place within it.
+        sequence: Sequence,
+        /// The stored name.
+        event_type: String,
+    },
+    /// A stored event does not have the shape of its type.
+    #[error("event {sequence} of {aggregate}, a {event_type:?}, cannot be decoded")]
+    Decode {
+        /// The aggregate.
+        aggregate: AggregateRef,
+        /// The event's place within it.
+        sequence: Sequence,
+        /// The stored name of its type.
+        event_type: String,
+        /// What is wrong.
+        source: DecodeError,
+    },
+    /// An event or state cannot be written as JSON.
+    #[error("{what} of {aggregate} cannot be encoded")]
+    Encode {
+        /// The aggregate.
+        aggregate: AggregateRef,
+        /// The event type, or the state.
+        what: &'static str,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
+    /// Stored data contradicts itself.
+    #[error("what is stored of {aggregate} is damaged: {problem}")]
+    Damaged {
+        /// The aggregate.
+        aggregate: AggregateRef,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The idempotency key belongs to an earlier commit of other aggregates. Use another key.
+    #[error("the idempotency key {key:?} belongs to an earlier commit with other content")]
+    KeyReused {
+        /// The key.
+        key: String,
+    },
+    /// The commit happened as a whole, or not at all. With an idempotency key, committing again finds out
+    /// which; without one, load and look.
+    #[error("it is not known whether the commit of {0} happened", List(aggregates))]
+    OutcomeUnknown {
+        /// The aggregates that it was to write.
+        aggregates: Vec<AggregateRef>,
+        /// What happened instead of an answer.
+        source: EngineError,
+    },
+    /// The unit of work has ended: it was committed, or its commit failed. Begin another one.
+    #[error("this unit of work has ended")]
+    ContextClosed,
+    /// The store runs on another engine, or another database, than the one that was asked for.
+    #[error("the unit of work belongs to another store or engine ({engine})")]
+    WrongEngine {
+        /// The engine of the store.
+        engine: &'static str,
+    },
+    /// The engine failed.
+    #[error("cannot {action}")]
+    Engine {
+        /// What was being done, and to which aggregate.
+        action: String,
+        /// What failed.
+        source: EngineError,
+    },
+}
+
+impl Error {
+    /// Whether somebody else was faster: doing the same again from the start may succeed.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Conflict { .. } | Self::DuplicateKey { load_or_create: true, .. })
+    }
+
+    /// Whether the aggregate does not exist.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::NotFound(_))
+    }
+
+    /// Whether the engine could not do it at this moment, did nothing, and may be asked again.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        matches!(self, Self::Engine { source, .. } if source.is_temporary())
+    }
+
+    pub(crate) fn engine(action: impl Into<String>) -> impl FnOnce(EngineError) -> Self {
+        |source| Self::Engine { action: action.into(), source }
+    }
+
+    pub(crate) fn unknown_event_type(
+        aggregate_type: &str,
+        id: AggregateId,
+        sequence: Sequence,
+        event_type: &str,
+    ) -> Self {
+        let aggregate = AggregateRef::new(aggregate_type, id);
+        Self::UnknownEventType { aggregate, sequence, event_type: event_type.to_owned() }
+    }
+
+    pub(crate) fn decode(
+        aggregate_type: &str,
+        id: AggregateId,
+        sequence: Sequence,
+        event_type: &str,
+        source: DecodeError,
+    ) -> Self {
+        let aggregate = AggregateRef::new(aggregate_type, id);
+        Self::Decode { aggregate, sequence, event_type: event_type.to_owned(), source }
+    }
+}
+
+impl From<Infallible> for Error {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
+/// Names an aggregate in errors: its type, with its id or key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AggregateRef(Box<(String, AggregateName)>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum AggregateName {
+    Id(AggregateId),
+    Key(NaturalKey),
+}
+
+impl AggregateRef {
+    pub(crate) fn new<A>(aggregate_type: &str, id: AggregateId<A>) -> Self {
+        Self(Box::new((aggregate_type.to_owned(), AggregateName::Id(id.untyped()))))
+    }
+
+    pub(crate) fn with_key(aggregate_type: &str, key: &NaturalKey) -> Self {
+        Self(Box::new((aggregate_type.to_owned(), AggregateName::Key(key.clone()))))
+    }
+
+    /// The name of its type.
+    #[must_use]
+    pub fn aggregate_type(&self) -> &str {
+        &self.0.0
+    }
+
+    /// Its id, unless it was only known by key.
+    #[must_use]
+    pub fn id(&self) -> Option<AggregateId> {
+        match &self.0.1 {
+            AggregateName::Id(id) => Some(*id),
+            AggregateName::Key(_) => None,
+        }
+    }
+
+    /// Its natural key, when it was only known by that.
+    #[must_use]
+    pub fn key(&self) -> Option<&NaturalKey> {
+        match &self.0.1 {
+            AggregateName::Id(_) => None,
+            AggregateName::Key(key) => Some(key),
+        }
+    }
+}
+
+impl fmt::Display for AggregateRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0.1 {
+            AggregateName::Id(id) => write!(f, "{} {id}", self.aggregate_type()),
+            AggregateName::Key(key) => write!(f, "{} with the key {key:?}", self.aggregate_type()),
+        }
+    }
+}
+
+/// An actual sequence in a message.
+struct Found(Option<Sequence>);
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(sequence) => sequence.fmt(f),
+            None => f.write_str("an unknown sequence"),
+        }
+    }
+}
+
+/// The aggregates of a commit in a message.
+struct List<'a>(&'a [AggregateRef]);
+
+impl fmt::Display for List<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            [] => f.write_str("nothing"),
+            [one] => one.fmt(f),
+            [first, rest @ ..] => write!(f, "{first} and {} more", rest.len()),
+        }
+    }
+}
+
+const _: () = assert!(size_of::<Error>() <= 64, "errors travel through every `?`: keep them small");
+const _: fn() = || {
+    fn sendable<T: StdError + Send + Sync + 'static>() {}
+    sendable::<Error>();
+};

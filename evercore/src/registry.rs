@@ -1,0 +1,66 @@
+//! Registries: all aggregates of an application, known by name.
+
+use std::fmt;
+
+use crate::{Aggregate, AggregateType, RecordedEvent, Result};
+
+/// A set of aggregates that knows their names and decodes their events: the type that [`registry!`] makes,
+/// and every single aggregate.
+///
+/// [`registry!`]: crate::registry
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is neither a registry nor an aggregate",
+    note = "make one with `evercore::registry!(pub {Self} {{ … }})`"
+)]
+pub trait Registry: 'static {
+    /// One of the events of these aggregates.
+    type Event: fmt::Debug + Send + Sync + 'static;
+
+    /// The aggregates.
+    const TYPES: RegisteredTypes;
+
+    /// Decodes an event of one of these aggregates; `None` when its aggregate type or its event type is not
+    /// one of them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Decode`](crate::Error::Decode) when the payload does not have the shape of its type.
+    fn decode(event: &RecordedEvent) -> Result<Option<Self::Event>>;
+}
+
+impl<A: Aggregate> Registry for A {
+    type Event = A::Event;
+
+    const TYPES: RegisteredTypes = RegisteredTypes::Aggregate(AggregateType::of::<A>());
+
+    fn decode(event: &RecordedEvent) -> Result<Option<A::Event>> {
+        if !AggregateType::of::<A>().is_named(event.aggregate_type()) {
+            return Ok(None);
+        }
+        let Some(index) = A::EVENTS.iter().position(|listed| listed.is_named(event.event_type())) else {
+            return Ok(None);
+        };
+        A::decode_event(index, event.payload()).map(Some).map_err(|source| event.undecodable(source))
+    }
+}
+
+/// The aggregates of a registry: a tree, because registries may contain registries.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum RegisteredTypes {
+    /// One aggregate.
+    Aggregate(AggregateType),
+    /// Those of several registries.
+    Registry(&'static [Self]),
+}
+
+impl RegisteredTypes {
+    /// All aggregates, in the order in which they are written.
+    #[must_use]
+    pub fn aggregates(&self) -> Vec<AggregateType> {
+        match self {
+            Self::Aggregate(aggregate) => vec![*aggregate],
+            Self::Registry(parts) => parts.iter().flat_map(Self::aggregates).collect(),
+        }
+    }
+}
