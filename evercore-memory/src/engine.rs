@@ -1,6 +1,9 @@
 //! The engine: one lock around the tables, held for one call and never while foreign code runs.
 
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{
+    Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+    atomic::{AtomicBool, Ordering},
+};
 
 use evercore::{
     AggregateId, AggregateTypeId, NaturalKey, Position,
@@ -16,20 +19,23 @@ const NAME: &str = "memory";
 
 /// A store in memory.
 ///
-/// Clones are handles of the same store: two `EventStore`s that are opened on two clones see the same events,
-/// as two processes on one database do. Closing one handle closes the store for all of them.
+/// Clones are handles of the same engine: what one closes is closed for all. [`reopen`](Self::reopen) gives
+/// another engine on the same store.
 #[derive(Debug, Clone, Default)]
-pub struct MemoryEngine(Arc<Shared>);
+pub struct MemoryEngine {
+    store: Arc<Store>,
+    closed: Arc<AtomicBool>,
+}
 
 #[derive(Debug, Default)]
-struct Shared {
+struct Store {
     tables: RwLock<Tables>,
     doorbell: Doorbell,
 }
 
 /// Why calls fail after [`StorageEngine::close`].
 #[derive(Debug, thiserror::Error)]
-#[error("a handle of this store was closed")]
+#[error("it was closed by `close`")]
 struct Closed;
 
 impl MemoryEngine {
@@ -39,20 +45,33 @@ impl MemoryEngine {
         Self::default()
     }
 
+    /// Another engine on the same store, as another process would open a database, or the same process after
+    /// a restart. It is open, whatever happened to this one.
+    #[must_use]
+    pub fn reopen(&self) -> Self {
+        Self { store: Arc::clone(&self.store), closed: Arc::default() }
+    }
+
     fn read(&self, operation: &'static str) -> Result<RwLockReadGuard<'_, Tables>, EngineError> {
         // No half-written commit hides behind a poisoned lock: commits are checked before they write.
-        let tables = self.0.tables.read().unwrap_or_else(PoisonError::into_inner);
-        if tables.closed { Err(closed(operation)) } else { Ok(tables) }
+        let tables = self.store.tables.read().unwrap_or_else(PoisonError::into_inner);
+        self.check_open(operation)?;
+        Ok(tables)
     }
 
     fn write(&self, operation: &'static str) -> Result<RwLockWriteGuard<'_, Tables>, EngineError> {
-        let tables = self.0.tables.write().unwrap_or_else(PoisonError::into_inner);
-        if tables.closed { Err(closed(operation)) } else { Ok(tables) }
+        let tables = self.store.tables.write().unwrap_or_else(PoisonError::into_inner);
+        self.check_open(operation)?;
+        Ok(tables)
     }
-}
 
-fn closed(operation: &'static str) -> EngineError {
-    EngineError::new(NAME, operation, EngineErrorKind::Closed, Closed)
+    /// Called under the lock, so that nothing is under way any more when [`close`](StorageEngine::close) returns.
+    fn check_open(&self, operation: &'static str) -> Result<(), EngineError> {
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(EngineError::new(NAME, operation, EngineErrorKind::Closed, Closed));
+        }
+        Ok(())
+    }
 }
 
 impl StorageEngine for MemoryEngine {
@@ -78,7 +97,7 @@ impl StorageEngine for MemoryEngine {
         // The lock ends with this statement: who is woken by the doorbell can read at once.
         let outcome = self.write("commit")?.commit(changes)?;
         if let CommitOutcome::Committed { last_position: Some(_), .. } = outcome {
-            self.0.doorbell.ring();
+            self.store.doorbell.ring();
         }
         Ok(outcome)
     }
@@ -122,11 +141,12 @@ impl StorageEngine for MemoryEngine {
     }
 
     fn watch(&self) -> Listener {
-        self.0.doorbell.listen()
+        self.store.doorbell.listen()
     }
 
     async fn close(&self) -> Result<(), EngineError> {
-        self.0.tables.write().unwrap_or_else(PoisonError::into_inner).closed = true;
+        let _tables = self.store.tables.write().unwrap_or_else(PoisonError::into_inner);
+        self.closed.store(true, Ordering::Relaxed);
         Ok(())
     }
 }

@@ -24,7 +24,6 @@ pub(crate) struct Tables {
     pub(crate) log: Vec<StoredEvent>,
     pub(crate) commits: HashMap<String, RememberedCommit>,
     clock: Option<Timestamp>,
-    pub(crate) closed: bool,
 }
 
 /// A natural key is unique within its aggregate type.
