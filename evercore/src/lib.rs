@@ -2,6 +2,9 @@
 
 extern crate self as evercore;
 
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
 mod aggregate;
 pub mod engine;
 mod error;
@@ -11,13 +14,11 @@ mod id;
 mod metadata;
 mod natural_key;
 mod payload;
-#[doc(hidden)]
-#[path = "private.rs"]
-pub mod __private;
 mod registry;
 mod snapshot;
 mod text;
 mod time;
+mod unique;
 
 pub use self::{
     aggregate::{Aggregate, AggregateType, Apply, EventOf, EventType, ValidationError},
@@ -28,7 +29,7 @@ pub use self::{
     natural_key::NaturalKey,
     payload::{Codec, DecodeError, Payload},
     registry::{RegisteredTypes, Registry},
-    snapshot::{Fingerprint, SnapshotAggregate, Snapshots},
+    snapshot::{Fingerprint, SnapshotAggregate, SnapshotState, Snapshots},
     text::InvalidText,
 };
 #[cfg(feature = "derive")]
