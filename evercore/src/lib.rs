@@ -30,6 +30,7 @@ mod text;
 mod time;
 mod type_cache;
 mod unit;
+mod unique;
 
 pub use self::{
     aggregate::{Aggregate, AggregateType, Apply, EventOf, EventType, ValidationError},
@@ -46,7 +47,7 @@ pub use self::{
     receipt::{Committed, Receipt, WrittenAggregate},
     registry::{RegisteredTypes, Registry},
     retry::RetryPolicy,
-    snapshot::{Fingerprint, SnapshotAggregate, Snapshots},
+    snapshot::{Fingerprint, SnapshotAggregate, SnapshotState, Snapshots},
     state_aggregate::{Replay, StateAggregate},
     store::EventStore,
     text::InvalidText,

@@ -99,6 +99,10 @@ impl<Mode> Context<Mode> {
         result
     }
 
+    fn check_open(&self) -> Result<()> {
+        self.buffer().map(drop)
+    }
+
     /// The buffer, while nothing was committed.
     fn buffer(&self) -> Result<MutexGuard<'_, Buffer>> {
         let buffer = self.unit.buffer.lock().unwrap_or_else(PoisonError::into_inner);

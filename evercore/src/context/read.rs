@@ -117,7 +117,7 @@ impl<Mode> Context<Mode> {
         after: Option<AggregateId<A>>,
         limit: u32,
     ) -> Result<Vec<AggregateId<A>>> {
-        self.buffer()?;
+        self.check_open()?;
         let ids = self.store.ids(after, limit).await;
         self.noted(ids)
     }
@@ -132,7 +132,7 @@ impl<Mode> Context<Mode> {
     ///
     /// Reads only.
     pub async fn history<A>(&self, id: AggregateId<A>) -> Result<History> {
-        self.buffer()?;
+        self.check_open()?;
         let history = self.store.history(id.untyped()).await;
         self.noted(history)
     }

@@ -198,7 +198,7 @@ impl Context {
         key: Option<NaturalKey>,
         origin: Origin,
     ) -> Result<StateAggregate<A>> {
-        self.buffer()?;
+        self.check_open()?;
         let binding = self.store.binding_to_write(TypeId::of::<A>(), AggregateType::of::<A>()).await?;
         let id = self.store.next_id().await?.typed();
         let mut aggregate = StateAggregate::new(id, key, Sequence::NONE, binding, A::default());
