@@ -29,8 +29,8 @@ mod store;
 mod text;
 mod time;
 mod type_cache;
-mod unit;
 mod unique;
+mod unit;
 
 pub use self::{
     aggregate::{Aggregate, AggregateType, Apply, EventOf, EventType, ValidationError},

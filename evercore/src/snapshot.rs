@@ -59,7 +59,9 @@ impl<A> Snapshots<A> {
         }))
     }
 
-    pub(crate) fn fingerprint(&self) -> Option<Fingerprint> {
+    /// The fingerprint of the snapshots that are written and accepted; `None` when they are off.
+    #[must_use]
+    pub fn fingerprint(&self) -> Option<Fingerprint> {
         self.0.as_ref().map(|enabled| enabled.fingerprint)
     }
 

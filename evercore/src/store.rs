@@ -5,9 +5,9 @@ use std::{any::TypeId, fmt, sync::Arc};
 use chrono::{DateTime, Utc};
 
 use crate::{
-    Aggregate, AggregateId, AggregateType, Context, Error, EventOptions, NaturalKey, ReadContext, Registry,
-    Result, StateAggregate, Unit,
-    engine::{AnyEngine, EngineErrorKind, StorageEngine},
+    Aggregate, AggregateId, AggregateType, Context, Error, EventOptions, NaturalKey, Position, ReadContext,
+    Registry, Result, StateAggregate, Unit,
+    engine::{AnyEngine, EngineErrorKind, Listener, StorageEngine},
     id_blocks::IdBlocks,
     type_cache::{Binding, TypeCache},
 };
@@ -154,6 +154,40 @@ impl EventStore {
     pub async fn forget_keys(&self, older_than: DateTime<Utc>) -> Result<u64> {
         let forgotten = self.engine_dyn().forget_keys(older_than.into()).await;
         forgotten.map_err(Error::engine("forget idempotency keys"))
+    }
+
+    /// The position of the last event of the log: everything up to there is settled.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Engine`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Reads only.
+    pub async fn head(&self) -> Result<Position> {
+        self.engine_dyn().head().await.map_err(Error::engine("find the head of the log"))
+    }
+
+    /// The position after which the events begin that were recorded at `since` or later, by the store's
+    /// clock; the head when there are none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Engine`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Reads only.
+    pub async fn locate(&self, since: DateTime<Utc>) -> Result<Position> {
+        let located = self.engine_dyn().locate(since.into()).await;
+        located.map_err(Error::engine(format_args!("find the events since {since}")))
+    }
+
+    /// Hears of commits: an early wake-up for whoever reads the [log](Self::log).
+    #[must_use]
+    pub fn watch(&self) -> Listener {
+        self.engine_dyn().watch()
     }
 
     /// The engine, when it is a `T`.
