@@ -2,7 +2,12 @@
 
 extern crate self as evercore;
 
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
 mod aggregate;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod engine;
 mod error;
 mod event;
@@ -11,9 +16,6 @@ mod id;
 mod metadata;
 mod natural_key;
 mod payload;
-#[doc(hidden)]
-#[path = "private.rs"]
-pub mod __private;
 mod registry;
 mod snapshot;
 mod text;

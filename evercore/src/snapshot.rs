@@ -40,7 +40,12 @@ impl<A> Snapshots<A> {
         A: Serialize + DeserializeOwned,
     {
         let fingerprint = Fingerprint(fnv1a(shape.as_bytes()).cast_signed());
-        Self(Some(Enabled { every, fingerprint, encode: |state| Payload::encode(state), decode: Payload::decode }))
+        Self(Some(Enabled {
+            every,
+            fingerprint,
+            encode: |state| Payload::encode(state),
+            decode: Payload::decode,
+        }))
     }
 
     pub(crate) fn fingerprint(&self) -> Option<Fingerprint> {
