@@ -6,6 +6,8 @@ extern crate self as evercore;
 #[path = "private.rs"]
 pub mod __private;
 mod aggregate;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod context;
 pub mod engine;
 mod error;
