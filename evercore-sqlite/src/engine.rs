@@ -120,8 +120,10 @@ impl SqliteEngine {
     #[must_use]
     pub fn pool(&self) -> &SqlitePool {
         let own = || {
-            SqlitePoolOptions::new().test_before_acquire(false).connect_lazy_with(self.source.sqlx_options())
-        })
+            let options = self.source.sqlx_options();
+            SqlitePoolOptions::new().test_before_acquire(false).connect_lazy_with(options)
+        };
+        self.given_pool.as_ref().unwrap_or_else(|| self.pool.get_or_init(own))
     }
 }
 

@@ -19,6 +19,8 @@ pub(crate) enum Problem {
     Callers(#[from] sqlx::Error),
     #[error("cannot open {path:?}", path = .path)]
     Open { path: PathBuf, source: rusqlite::Error },
+    #[error("{path:?} is not a SQLite database", path = .0)]
+    NoDatabase(PathBuf),
     #[error("the schema has version {found}, this version of the library knows those up to {known}")]
     NewerSchema { found: i64, known: i64 },
     #[error("the schema has version {found} and must be migrated to {known}")]
@@ -49,7 +51,9 @@ impl Problem {
             Self::Callers(sqlx::Error::PoolTimedOut) => EngineErrorKind::Busy,
             Self::Callers(sqlx::Error::PoolClosed) | Self::Closed => EngineErrorKind::Closed,
             Self::Callers(_) => self.code().map_or(EngineErrorKind::Other, kind_of),
-            Self::NewerSchema { .. } | Self::OlderSchema { .. } => EngineErrorKind::Incompatible,
+            Self::NoDatabase(_) | Self::NewerSchema { .. } | Self::OlderSchema { .. } => {
+                EngineErrorKind::Incompatible
+            }
             Self::Impossible { .. } => EngineErrorKind::Corrupt,
             Self::UnsharedPool => EngineErrorKind::Unsupported,
             Self::Url(_) | Self::Panicked | Self::Thread(_) => EngineErrorKind::Other,

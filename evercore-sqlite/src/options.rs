@@ -1,7 +1,7 @@
 //! How to open a store.
 
 use std::{
-    fmt,
+    fmt, fs,
     num::NonZero,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
@@ -229,6 +229,7 @@ impl Source {
             Access::ReadWrite => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
         };
         let connection = match &self.location {
+            Location::File(path) if is_too_short(path) => return Err(Problem::NoDatabase(path.clone())),
             Location::File(path) => Connection::open_with_flags(path, flags)
                 .map_err(|source| Problem::Open { path: path.clone(), source })?,
             Location::Memory(name) => {
@@ -274,4 +275,9 @@ impl Source {
             (Location::File(path), Access::ReadOnly) => options.filename(path).read_only(true),
         }
     }
+}
+
+/// SQLite takes a file that is shorter than its smallest page for a new database and overwrites it. An empty file is one.
+fn is_too_short(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|file| (1..512).contains(&file.len()))
 }
