@@ -1,17 +1,22 @@
 //! `registry!`.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
-use syn::{Index, spanned::Spanned};
+use syn::Index;
 
-use crate::ast::{Registry, last_ident};
+use crate::{
+    ast::{Registry, last_ident},
+    path::place_of,
+};
 
 pub(crate) fn registry(registry: &Registry) -> TokenStream {
     let Registry { krate, name, parts, .. } = registry;
     let types = registry_types(registry);
     let checks = parts.iter().enumerate().skip(1).map(|(index, part)| {
         let index = Index::from(index);
-        quote_spanned!(part.span()=> const _: () = #krate::__private::check_part::<#name>(#index);)
+        let span = last_ident(part).map_or_else(Span::call_site, place_of);
+        let krate = krate.at(span);
+        quote_spanned!(span=> const _: () = #krate::__private::check_part::<#name>(#index);)
     });
     quote!(#types #(#checks)*)
 }
@@ -45,12 +50,9 @@ pub(crate) fn registry_types(registry: &Registry) -> TokenStream {
             fn decode(
                 event: &#krate::RecordedEvent,
             ) -> #krate::Result<::core::option::Option<Self::Event>> {
-                #(
-                    if let ::core::option::Option::Some(event) = <#parts as #krate::Registry>::decode(event)? {
-                        return ::core::result::Result::Ok(::core::option::Option::Some(#enumeration::#variants(event)));
-                    }
-                )*
-                ::core::result::Result::Ok(::core::option::Option::None)
+                #krate::__private::decode_first(event, &[
+                    #(|event| #krate::__private::decode_part::<#parts, _>(event, #enumeration::#variants)),*
+                ])
             }
         }
     }
