@@ -4,12 +4,17 @@ use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{Expr, Path};
 
-use crate::attr;
+use crate::{ast::last_ident, attr};
 
 /// The place of this name, with the scope of the macro: the name may come out of a `macro_rules!`, whose scope
 /// does not know the `self` of a generated method.
 pub(crate) fn place_of(name: &Ident) -> Span {
     Span::call_site().located_at(name.span())
+}
+
+/// The place of the last name of a path: rustc underlines the first token of a span of several.
+pub(crate) fn place_of_last(path: &Path) -> Span {
+    last_ident(path).map_or_else(Span::call_site, place_of)
 }
 
 /// `::evercore`, or what `crate = "…"` says.

@@ -1,13 +1,13 @@
 //! `#[derive(Aggregate)]`.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Ident, Index, LitInt, Path};
 
 use super::shape;
 use crate::{
     ast::{Aggregate, last_ident, stored_name},
-    path::place_of,
+    path::{place_of, place_of_last},
 };
 
 pub(crate) fn aggregate(aggregate: &Aggregate<'_>) -> TokenStream {
@@ -15,7 +15,7 @@ pub(crate) fn aggregate(aggregate: &Aggregate<'_>) -> TokenStream {
     let state = &aggregate.item.ident;
     let checks = aggregate.events().iter().enumerate().skip(1).map(|(index, event)| {
         let index = Index::from(index);
-        let span = place(event);
+        let span = place_of_last(event);
         let krate = krate.at(span);
         quote_spanned!(span=> const _: () = #krate::__private::check_event::<#state>(#index);)
     });
@@ -91,7 +91,7 @@ fn implementation(aggregate: &Aggregate<'_>, snapshots: &TokenStream) -> TokenSt
     let indices = (0..events.len()).map(Index::from);
     let change = match &options.validate {
         Some(validate) => {
-            let span = place(&validate.path);
+            let span = place_of_last(&validate.path);
             let krate = krate.at(span);
             quote_spanned!(span=> #krate::__private::change_validated(self, change, #validate))
         }
@@ -137,7 +137,7 @@ fn event_of(aggregate: &Aggregate<'_>, index: usize, event: &Path) -> TokenStrea
     let enumeration = event_enum(aggregate);
     let variant = last_ident(event);
     let index = Index::from(index);
-    let span = place(event);
+    let span = place_of_last(event);
     let (krate_there, mut state_there) = (krate.at(span), state.clone());
     state_there.set_span(state.span().located_at(span));
     let apply = quote_spanned! {span=>
@@ -175,10 +175,6 @@ fn snapshots(aggregate: &Aggregate<'_>) -> TokenStream {
     let span = place_of(&aggregate.item.ident);
     let krate = krate.at(span);
     quote_spanned!(span=> #krate::Snapshots::every(#every, #shape))
-}
-
-fn place(path: &Path) -> Span {
-    last_ident(path).map_or_else(Span::call_site, place_of)
 }
 
 pub(crate) fn event_enum(aggregate: &Aggregate<'_>) -> Ident {

@@ -1,12 +1,12 @@
 //! `registry!`.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::Index;
 
 use crate::{
     ast::{Registry, last_ident},
-    path::place_of,
+    path::place_of_last,
 };
 
 pub(crate) fn registry(registry: &Registry) -> TokenStream {
@@ -14,7 +14,7 @@ pub(crate) fn registry(registry: &Registry) -> TokenStream {
     let types = registry_types(registry);
     let checks = parts.iter().enumerate().skip(1).map(|(index, part)| {
         let index = Index::from(index);
-        let span = last_ident(part).map_or_else(Span::call_site, place_of);
+        let span = place_of_last(part);
         let krate = krate.at(span);
         quote_spanned!(span=> const _: () = #krate::__private::check_part::<#name>(#index);)
     });
@@ -25,6 +25,14 @@ pub(crate) fn registry(registry: &Registry) -> TokenStream {
 pub(crate) fn registry_types(registry: &Registry) -> TokenStream {
     let Registry { krate, attributes, visibility, name, parts } = registry;
     let enumeration = format_ident!("{name}Event");
+    let registries: Vec<_> = parts
+        .iter()
+        .map(|part| {
+            let span = place_of_last(part);
+            let krate = krate.at(span);
+            quote_spanned!(span=> <#part as #krate::Registry>)
+        })
+        .collect();
     let variants: Vec<_> = parts.iter().map(last_ident).collect();
     let summaries = variants.iter().map(|variant| format!("An event of `{}`.", variant.into_token_stream()));
     let enum_summary = format!("An event of one of the aggregates of [`{name}`].");
@@ -39,14 +47,14 @@ pub(crate) fn registry_types(registry: &Registry) -> TokenStream {
         #[doc = #enum_summary]
         #[derive(::core::fmt::Debug)]
         #visibility enum #enumeration {
-            #(#[doc = #summaries] #variants(<#parts as #krate::Registry>::Event)),*
+            #(#[doc = #summaries] #variants(#registries::Event)),*
         }
 
         #[automatically_derived]
         impl #krate::Registry for #name {
             type Event = #enumeration;
             const TYPES: #krate::RegisteredTypes =
-                #krate::RegisteredTypes::Registry(&[#(<#parts as #krate::Registry>::TYPES),*]);
+                #krate::RegisteredTypes::Registry(&[#(#registries::TYPES),*]);
             fn decode(
                 event: &#krate::RecordedEvent,
             ) -> #krate::Result<::core::option::Option<Self::Event>> {

@@ -1,7 +1,5 @@
-use evercore::{event, state_event};
-
-#[event]
-#[state_event(Robot)]
+#[evercore::event]
+#[evercore::state_event(Robot)]
 struct Moved {}
 
 fn main() {}
