@@ -34,12 +34,15 @@ pub(crate) struct Event {
     pub(crate) options: EventOptions,
     /// The `#[state(…)]` attributes of its fields, which stand in the item no more: rustc does not know them.
     pub(crate) state_attributes: Vec<Vec<Attribute>>,
+    /// Further attributes that would make it an event once more.
+    pub(crate) doubles: Vec<Attribute>,
 }
 
 impl Event {
     pub(crate) fn new(mut item: DeriveInput, options: EventOptions) -> Self {
         let state_attributes = fields_mut(&mut item).map(take_state_attributes).collect();
-        Self { item, options, state_attributes }
+        let doubles = item.attrs.extract_if(.., |attribute| is_event_attribute(attribute)).collect();
+        Self { item, options, state_attributes, doubles }
     }
 }
 
@@ -100,7 +103,7 @@ impl Parse for Registry {
         if input.peek(Token![crate]) && input.peek2(Token![=]) {
             input.parse::<Token![crate]>()?;
             input.parse::<Token![=]>()?;
-            krate = Krate::at(input.call(Path::parse_mod_style)?);
+            krate = Krate::named(input.call(Path::parse_mod_style)?);
             input.parse::<Token![;]>()?;
         }
         let attributes = input.call(Attribute::parse_outer)?;
@@ -126,6 +129,10 @@ fn fields_mut(item: &mut DeriveInput) -> impl Iterator<Item = &mut Field> {
         _ => None,
     };
     fields.into_iter().flat_map(Fields::iter_mut)
+}
+
+fn is_event_attribute(attribute: &Attribute) -> bool {
+    last_ident(attribute.path()).is_some_and(|last| last == "event" || last == "state_event")
 }
 
 fn take_state_attributes(field: &mut Field) -> Vec<Attribute> {

@@ -2,7 +2,7 @@
 
 use proc_macro2::Span;
 use quote::ToTokens;
-use syn::{Attribute, Data, DeriveInput, Fields, Ident, LitInt, LitStr, Path};
+use syn::{Data, DeriveInput, Fields, Ident, LitInt, LitStr, Path};
 
 use crate::{
     ast::{Aggregate, Event, Registry, StateEvent, StateField, last_ident},
@@ -58,13 +58,9 @@ pub(crate) fn registry(registry: &Registry, errors: &mut Errors) {
 fn base_event(event: &Event, errors: &mut Errors) {
     plain_struct(&event.item, "an event", errors);
     naming(&event.options.naming, errors);
-    for attribute in event.item.attrs.iter().filter(|attribute| is_event_attribute(attribute)) {
+    for attribute in &event.doubles {
         errors.at(attribute, "a type is made an event once: `#[event]` or `#[state_event(…)]`");
     }
-}
-
-fn is_event_attribute(attribute: &Attribute) -> bool {
-    last_ident(attribute.path()).is_some_and(|last| last == "event" || last == "state_event")
 }
 
 fn plain_struct(item: &DeriveInput, what: &str, errors: &mut Errors) {

@@ -16,6 +16,10 @@ pub(crate) fn aggregate(mut aggregate: Aggregate<'_>, errors: Errors) -> TokenSt
     if is_generic(aggregate.item) {
         return tokens;
     }
+    if aggregate.events().is_empty() {
+        tokens.extend(without_events(&aggregate));
+        return tokens;
+    }
     aggregate.options.validate = None;
     aggregate.options.events = aggregate.options.events.map(without_doubles);
     let krate = &aggregate.options.naming.krate;
@@ -49,6 +53,47 @@ pub(crate) fn registry(mut registry: Registry, errors: Errors) -> TokenStream {
     registry.parts = without_doubles(registry.parts);
     tokens.extend(expand::registry_types(&registry));
     tokens
+}
+
+/// An item that no attribute of ours can stand on.
+pub(crate) fn other_item(item: TokenStream, errors: Errors) -> TokenStream {
+    let mut tokens = errors.into_tokens();
+    tokens.extend(item);
+    tokens
+}
+
+fn without_events(aggregate: &Aggregate<'_>) -> TokenStream {
+    let krate = &aggregate.options.naming.krate;
+    let (state, visibility) = (&aggregate.item.ident, &aggregate.item.vis);
+    let name = expand::event_enum(aggregate);
+    let marker = expand::snapshot_marker(aggregate);
+    quote! {
+        #[derive(::core::fmt::Debug, ::core::clone::Clone)]
+        #visibility enum #name {}
+
+        impl #krate::Aggregate for #state {
+            type Event = #name;
+            const NAME: &'static str = "";
+            const ALIASES: &'static [&'static str] = &[];
+            const EVENTS: &'static [#krate::EventType] = &[];
+            const SNAPSHOTS: #krate::Snapshots<Self> = #krate::Snapshots::off();
+            fn decode_event(
+                _: usize,
+                _: &#krate::Payload,
+            ) -> ::core::result::Result<Self::Event, #krate::DecodeError> {
+                ::core::unreachable!()
+            }
+            fn apply_event(&mut self, _: &Self::Event, _: &#krate::EventInfo) {}
+            fn change(
+                &mut self,
+                _: impl ::core::ops::FnOnce(&mut Self),
+            ) -> ::core::result::Result<(), #krate::ValidationError> {
+                ::core::result::Result::Ok(())
+            }
+        }
+
+        #marker
+    }
 }
 
 fn is_generic(item: &DeriveInput) -> bool {

@@ -52,7 +52,9 @@ fn aggregate_inner(input: TokenStream2) -> TokenStream2 {
 
 fn event_inner(arguments: TokenStream2, item: TokenStream2) -> TokenStream2 {
     let mut errors = Errors::default();
-    let Some(item) = errors.take(syn::parse2::<DeriveInput>(item)) else { return errors.into_tokens() };
+    let Some(item) = errors.take(syn::parse2(item.clone())) else {
+        return fallback::other_item(item, errors);
+    };
     let event = Event::new(item, EventOptions::read(arguments, &mut errors));
     check::event(&event, &mut errors);
     if errors.is_empty() { expand::event(&event) } else { fallback::event(&event, errors) }
@@ -60,7 +62,9 @@ fn event_inner(arguments: TokenStream2, item: TokenStream2) -> TokenStream2 {
 
 fn state_event_inner(arguments: TokenStream2, item: TokenStream2) -> TokenStream2 {
     let mut errors = Errors::default();
-    let Some(item) = errors.take(syn::parse2::<DeriveInput>(item)) else { return errors.into_tokens() };
+    let Some(item) = errors.take(syn::parse2(item.clone())) else {
+        return fallback::other_item(item, errors);
+    };
     let options = StateEventOptions::read(arguments, &mut errors);
     let event = StateEvent::new(item, options, &mut errors);
     check::state_event(&event, &mut errors);

@@ -72,7 +72,7 @@ pub trait Apply<E> {
     label = "not listed by `{A}`",
     note = "add it to `#[aggregate(events(…))]` on `{A}`"
 )]
-pub trait EventOf<A: Aggregate>: Event {
+pub trait EventOf<A>: Event {
     /// The place of this type in the aggregate's [`EVENTS`](Aggregate::EVENTS).
     const INDEX: usize;
 

@@ -1,16 +1,20 @@
 //! What generated code may name. Not part of the public API: it changes without notice.
 
+use std::fmt;
+
 pub use serde;
 
 pub use crate::unique::{check_event, check_part};
-use crate::{Aggregate, DecodeError, EventOf, EventType, Payload, ValidationError};
+use crate::{
+    Aggregate, DecodeError, EventInfo, EventOf, EventType, Payload, RecordedEvent, Registry, Result, ValidationError,
+};
 
 // The bounds below are `EventOf` even where `Event` would do: a listed type that is not an event is then one
 // error, at the implementation of `EventOf`.
 
 /// Describes a listed event.
 #[must_use]
-pub const fn event_type<A: Aggregate, E: EventOf<A>>() -> EventType {
+pub const fn event_type<A, E: EventOf<A>>() -> EventType {
     EventType::of::<E>()
 }
 
@@ -21,8 +25,39 @@ pub fn decode<A: Aggregate<Event: From<E>>, E: EventOf<A>>(
     payload.decode::<E>().map(Into::into)
 }
 
+/// Copies a listed event into the enum of its aggregate.
+pub fn clone<A: Aggregate<Event: From<E>>, E: EventOf<A>>(event: &E) -> A::Event {
+    event.clone().into()
+}
+
+/// Shows a variant of the enum of an aggregate.
+pub fn debug<A, E: EventOf<A>>(variant: &str, event: &E, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.debug_tuple(variant).field(event).finish()
+}
+
+/// Changes the state as a listed event says.
+pub fn apply<A, E: EventOf<A>>(state: &mut A, event: &E, info: &EventInfo) {
+    event.apply_to(state, info);
+}
+
+/// Decodes an event with the first of these decoders that knows it.
+pub fn decode_first<T>(
+    event: &RecordedEvent,
+    decoders: &[fn(&RecordedEvent) -> Result<Option<T>>],
+) -> Result<Option<T>> {
+    decoders.iter().find_map(|decode| decode(event).transpose()).transpose()
+}
+
+/// Decodes an event of one part of a registry into the enum of the whole.
+pub fn decode_part<R: Registry, T>(
+    event: &RecordedEvent,
+    variant: impl FnOnce(R::Event) -> T,
+) -> Result<Option<T>> {
+    Ok(R::decode(event)?.map(variant))
+}
+
 /// Compiles when the aggregate lists the event.
-pub const fn check_listed<A: Aggregate, E: EventOf<A>>() {}
+pub const fn check_listed<A, E: EventOf<A>>() {}
 
 /// A state that can be tried out before it is changed.
 #[diagnostic::on_unimplemented(

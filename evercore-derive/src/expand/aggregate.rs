@@ -2,17 +2,22 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident, quote, quote_spanned};
-use syn::{Ident, Index, LitInt, Path, spanned::Spanned};
+use syn::{Ident, Index, LitInt, Path};
 
 use super::shape;
-use crate::ast::{Aggregate, last_ident, stored_name};
+use crate::{
+    ast::{Aggregate, last_ident, stored_name},
+    path::{place_of, place_of_last},
+};
 
 pub(crate) fn aggregate(aggregate: &Aggregate<'_>) -> TokenStream {
     let krate = &aggregate.options.naming.krate;
     let state = &aggregate.item.ident;
     let checks = aggregate.events().iter().enumerate().skip(1).map(|(index, event)| {
         let index = Index::from(index);
-        quote_spanned!(event.span()=> const _: () = #krate::__private::check_event::<#state>(#index);)
+        let span = place_of_last(event);
+        let krate = krate.at(span);
+        quote_spanned!(span=> const _: () = #krate::__private::check_event::<#state>(#index);)
     });
     let items = aggregate_with(aggregate, &snapshots(aggregate));
     let marker = aggregate.options.snapshot.is_none().then(|| snapshot_marker(aggregate));
@@ -38,19 +43,39 @@ pub(crate) fn snapshot_marker(aggregate: &Aggregate<'_>) -> TokenStream {
 }
 
 fn enumeration(aggregate: &Aggregate<'_>) -> TokenStream {
+    let krate = &aggregate.options.naming.krate;
     let state = &aggregate.item.ident;
     let name = event_enum(aggregate);
     let visibility = &aggregate.item.vis;
     let summary = format!("One of the events of [`{state}`].");
-    let variants = aggregate.events().iter().map(|event| {
-        let variant = last_ident(event);
-        let summary = format!("`{}`.", variant.into_token_stream());
-        quote!(#[doc = #summary] #variant(#event))
-    });
+    let events = aggregate.events();
+    let variants: Vec<_> = events.iter().filter_map(last_ident).collect();
+    let texts: Vec<_> = variants.iter().map(ToString::to_string).collect();
+    let summaries = texts.iter().map(|text| format!("`{text}`."));
+    // Derives would ask each event for what the trait `Event` asks for already: one mistake, three messages.
     quote! {
         #[doc = #summary]
-        #[derive(::core::fmt::Debug, ::core::clone::Clone)]
-        #visibility enum #name { #(#variants),* }
+        #visibility enum #name {
+            #(#[doc = #summaries] #variants(#events)),*
+        }
+
+        #[automatically_derived]
+        impl ::core::fmt::Debug for #name {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                match self {
+                    #(Self::#variants(event) => #krate::__private::debug::<#state, _>(#texts, event, f),)*
+                }
+            }
+        }
+
+        #[automatically_derived]
+        impl ::core::clone::Clone for #name {
+            fn clone(&self) -> Self {
+                match self {
+                    #(Self::#variants(event) => #krate::__private::clone::<#state, _>(event),)*
+                }
+            }
+        }
     }
 }
 
@@ -66,7 +91,9 @@ fn implementation(aggregate: &Aggregate<'_>, snapshots: &TokenStream) -> TokenSt
     let indices = (0..events.len()).map(Index::from);
     let change = match &options.validate {
         Some(validate) => {
-            quote_spanned!(validate.span()=> #krate::__private::change_validated(self, change, #validate))
+            let span = place_of_last(&validate.path);
+            let krate = krate.at(span);
+            quote_spanned!(span=> #krate::__private::change_validated(self, change, #validate))
         }
         None => quote!(change(self); ::core::result::Result::Ok(())),
     };
@@ -91,7 +118,7 @@ fn implementation(aggregate: &Aggregate<'_>, snapshots: &TokenStream) -> TokenSt
             }
             fn apply_event(&mut self, event: &Self::Event, info: &#krate::EventInfo) {
                 match event {
-                    #(#enumeration::#variants(event) => #krate::EventOf::<#state>::apply_to(event, self, info),)*
+                    #(#enumeration::#variants(event) => #krate::__private::apply(self, event, info),)*
                 }
             }
             fn change(
@@ -110,8 +137,11 @@ fn event_of(aggregate: &Aggregate<'_>, index: usize, event: &Path) -> TokenStrea
     let enumeration = event_enum(aggregate);
     let variant = last_ident(event);
     let index = Index::from(index);
-    let apply = quote_spanned! {event.span()=>
-        <#state as #krate::Apply<#event>>::apply_with(state, self, info);
+    let span = place_of_last(event);
+    let (krate_there, mut state_there) = (krate.at(span), state.clone());
+    state_there.set_span(state.span().located_at(span));
+    let apply = quote_spanned! {span=>
+        <#state_there as #krate_there::Apply<#event>>::apply_with(state, self, info);
     };
     quote! {
         #[automatically_derived]
@@ -142,9 +172,11 @@ fn snapshots(aggregate: &Aggregate<'_>) -> TokenStream {
     };
     let shape = shape::of(aggregate.item, options.snapshot_version.as_ref());
     // A state without serde is the fault of the state, so that is where the error stands.
-    quote_spanned!(aggregate.item.ident.span()=> #krate::Snapshots::every(#every, #shape))
+    let span = place_of(&aggregate.item.ident);
+    let krate = krate.at(span);
+    quote_spanned!(span=> #krate::Snapshots::every(#every, #shape))
 }
 
-fn event_enum(aggregate: &Aggregate<'_>) -> Ident {
+pub(crate) fn event_enum(aggregate: &Aggregate<'_>) -> Ident {
     format_ident!("{}Event", aggregate.item.ident)
 }

@@ -7,7 +7,7 @@ mod shape;
 mod state;
 
 pub(crate) use self::{
-    aggregate::{aggregate, aggregate_with, snapshot_marker},
+    aggregate::{aggregate, aggregate_with, event_enum, snapshot_marker},
     events::event,
     registry::{registry, registry_types},
     state::{apply, state_event},

@@ -1,10 +1,13 @@
 //! `#[state_event(State)]`.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::{Ident, LitStr, Path};
 
-use crate::ast::{StateEvent, StateField};
+use crate::{
+    ast::{StateEvent, StateField},
+    path::place_of,
+};
 
 pub(crate) fn state_event(event: &StateEvent) -> TokenStream {
     let krate = &event.event.options.naming.krate;
@@ -14,7 +17,7 @@ pub(crate) fn state_event(event: &StateEvent) -> TokenStream {
     let assignments: Vec<_> =
         event.fields.iter().filter(|field| field.options.skip.is_none()).map(assignment).collect();
     let apply = apply(event, state, &assignments);
-    let check = quote_spanned! {located_at(ident)=>
+    let check = quote_spanned! {place_of(ident)=>
         const _: () = #krate::__private::check_listed::<#state, #ident>();
     };
     quote!(#base #apply #check)
@@ -39,7 +42,7 @@ pub(crate) fn apply(event: &StateEvent, state: &Path, assignments: &[TokenStream
 fn assignment(field: &StateField) -> TokenStream {
     let name = &field.name;
     let target = field.options.rename.as_ref().and_then(renamed).unwrap_or_else(|| name.clone());
-    let span = located_at(name);
+    let span = place_of(name);
     if field.is_option() && field.options.assign.is_none() {
         quote_spanned! {span=>
             if let ::core::option::Option::Some(value) = &event.#name {
@@ -55,10 +58,4 @@ fn assignment(field: &StateField) -> TokenStream {
 
 fn renamed(literal: &LitStr) -> Option<Ident> {
     literal.parse().ok()
-}
-
-/// The place of this name, with the scope of the macro: the name itself may come out of a `macro_rules!`,
-/// whose scope does not know the `self` of the generated method.
-fn located_at(name: &Ident) -> Span {
-    Span::call_site().located_at(name.span())
 }
