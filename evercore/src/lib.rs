@@ -2,6 +2,9 @@
 
 extern crate self as evercore;
 
+#[cfg(doc)]
+#[path = "documentation.rs"]
+pub mod _documentation;
 mod aggregate;
 pub mod engine;
 mod error;
