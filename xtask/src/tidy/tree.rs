@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, fs, path::Path, process::Command};
 
 use crate::{Failure, Result};
 
-/// All files that are or could be committed. Paths are relative to the top and have slashes.
+/// All files that are or could be committed. Paths are relative to the top and have slashes; what is not text
+/// counts as empty.
 #[derive(Debug)]
 pub(super) struct Tree(BTreeMap<String, String>);
 
@@ -19,7 +20,7 @@ impl Tree {
             let place = root.join(&path);
             if place.is_file() {
                 let bytes = fs::read(&place).map_err(Failure::at(&place))?;
-                files.insert(path, String::from_utf8_lossy(&bytes).into_owned());
+                files.insert(path, String::from_utf8(bytes).unwrap_or_default());
             }
         }
         Ok(Self(files))
