@@ -40,9 +40,11 @@ pub(super) fn only_known_entries_at_the_top(tree: &Tree) -> Vec<String> {
 pub(super) fn every_statement_is_used(tree: &Tree) -> Vec<String> {
     let statements = tree.ending(".sql").filter(|(path, _)| path.contains("/sql/"));
     let unused = statements.filter(|(path, _)| {
-        let name = Path::new(path).file_name().unwrap_or_default().to_string_lossy();
-        let sources = tree.ending(".rs").filter(|(source, _)| first_part(source) == first_part(path));
-        !sources.into_iter().any(|(_, text)| text.contains(&format!("/{name}\"")))
+        let stem = Path::new(path).file_stem().unwrap_or_default().to_string_lossy();
+        // With its path, or in a table of names.
+        let names = [format!("/{stem}.sql\""), format!("\"{stem}\"")];
+        let mut sources = tree.ending(".rs").filter(|(source, _)| first_part(source) == first_part(path));
+        !sources.any(|(_, text)| names.iter().any(|name| text.contains(name)))
     });
     unused.map(|(path, _)| format!("{path}: no source file includes it")).collect()
 }
@@ -69,8 +71,9 @@ mod tests {
     fn a_statement_that_nobody_includes_is_found() {
         let tree = Tree::from([
             ("evercore-sqlite/sql/load.sql", ""),
+            ("evercore-sqlite/sql/begin.sql", ""),
             ("evercore-sqlite/sql/unload.sql", ""),
-            ("evercore-sqlite/src/statements.rs", r#"include_str!("../sql/load.sql")"#),
+            ("evercore-sqlite/src/statements.rs", r#"include_str!("../sql/load.sql"); BEGIN = "begin";"#),
             ("evercore-postgres/src/statements.rs", r#"include_str!("../sql/unload.sql")"#),
         ]);
         assert_eq!(

@@ -1,0 +1,57 @@
+//! `registry!`.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::{Index, spanned::Spanned};
+
+use crate::ast::{Registry, last_ident};
+
+pub(crate) fn registry(registry: &Registry) -> TokenStream {
+    let Registry { krate, name, parts, .. } = registry;
+    let types = registry_types(registry);
+    let checks = parts.iter().enumerate().skip(1).map(|(index, part)| {
+        let index = Index::from(index);
+        quote_spanned!(part.span()=> const _: () = #krate::__private::check_part::<#name>(#index);)
+    });
+    quote!(#types #(#checks)*)
+}
+
+/// All but the checks.
+pub(crate) fn registry_types(registry: &Registry) -> TokenStream {
+    let Registry { krate, attributes, visibility, name, parts } = registry;
+    let enumeration = format_ident!("{name}Event");
+    let variants: Vec<_> = parts.iter().map(last_ident).collect();
+    let summaries = variants.iter().map(|variant| format!("An event of `{}`.", variant.into_token_stream()));
+    let enum_summary = format!("An event of one of the aggregates of [`{name}`].");
+    let documented = attributes.iter().any(|attribute| attribute.path().is_ident("doc"));
+    let summary = (!documented).then(|| quote!(#[doc = "The aggregates of the application."]));
+    quote! {
+        #summary
+        #(#attributes)*
+        #[derive(::core::fmt::Debug, ::core::clone::Clone, ::core::marker::Copy)]
+        #visibility struct #name;
+
+        #[doc = #enum_summary]
+        #[derive(::core::fmt::Debug)]
+        #visibility enum #enumeration {
+            #(#[doc = #summaries] #variants(<#parts as #krate::Registry>::Event)),*
+        }
+
+        #[automatically_derived]
+        impl #krate::Registry for #name {
+            type Event = #enumeration;
+            const TYPES: #krate::RegisteredTypes =
+                #krate::RegisteredTypes::Registry(&[#(<#parts as #krate::Registry>::TYPES),*]);
+            fn decode(
+                event: &#krate::RecordedEvent,
+            ) -> #krate::Result<::core::option::Option<Self::Event>> {
+                #(
+                    if let ::core::option::Option::Some(event) = <#parts as #krate::Registry>::decode(event)? {
+                        return ::core::result::Result::Ok(::core::option::Option::Some(#enumeration::#variants(event)));
+                    }
+                )*
+                ::core::result::Result::Ok(::core::option::Option::None)
+            }
+        }
+    }
+}
