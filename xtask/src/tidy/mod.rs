@@ -26,6 +26,7 @@ const RULES: &[Rule] = &[
     records::decisions_are_named_and_numbered,
     records::decisions_are_rendered,
     texts::changelog_has_a_place_for_changes,
+    texts::map_is_complete,
     texts::no_path_of_one_machine,
 ];
 

@@ -1,5 +1,7 @@
 //! What stands in texts of any kind.
 
+use std::collections::BTreeSet;
+
 use super::Tree;
 
 /// Where a change is made, it is also told to users.
@@ -9,6 +11,33 @@ pub(super) fn changelog_has_a_place_for_changes(tree: &Tree) -> Vec<String> {
         return Vec::new();
     }
     vec!["CHANGELOG.md: has no section `## Unreleased`".to_owned()]
+}
+
+/// The map of the code names every file of a library, and no file that is gone. Files of a directory that it
+/// names are seen there.
+pub(super) fn map_is_complete(tree: &Tree) -> Vec<String> {
+    let map = tree.text("ARCHITECTURE.md").unwrap_or_default();
+    let named: BTreeSet<&str> = map.split('`').skip(1).step_by(2).collect();
+    let mut problems: BTreeSet<String> = tree
+        .ending(".rs")
+        .filter_map(|(path, _)| {
+            path.split_once("/src/").filter(|(package, _)| package.starts_with("evercore"))
+        })
+        .map(|(_, file)| file)
+        .filter(|file| !["lib.rs", "tests.rs"].contains(file) && !is_named(&named, file))
+        .map(|file| format!("ARCHITECTURE.md: does not say what `{file}` is for"))
+        .collect();
+    let files: BTreeSet<&str> = tree.files().map(|(path, _)| path).collect();
+    let gone = named.iter().filter(|name| {
+        name.ends_with(".rs") && !files.iter().any(|path| path.ends_with(&format!("/{name}")))
+    });
+    problems.extend(gone.map(|name| format!("ARCHITECTURE.md: there is no file `{name}`")));
+    problems.into_iter().collect()
+}
+
+fn is_named(named: &BTreeSet<&str>, file: &str) -> bool {
+    let directory = file.split_once('/').map(|(directory, _)| format!("{directory}/"));
+    named.contains(file) || directory.is_some_and(|directory| named.contains(directory.as_str()))
 }
 
 /// A path that exists on one machine means nothing on the next.
@@ -38,7 +67,7 @@ fn starts_a_path(line: &str, root: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Tree, changelog_has_a_place_for_changes, no_path_of_one_machine};
+    use super::{Tree, changelog_has_a_place_for_changes, map_is_complete, no_path_of_one_machine};
 
     #[test]
     fn a_changelog_without_a_place_for_changes_is_found() {
@@ -46,6 +75,28 @@ mod tests {
         assert!(changelog_has_a_place_for_changes(&good).is_empty());
         let bad = Tree::from([("CHANGELOG.md", "# Changelog\n\n## 0.1.0\n")]);
         assert_eq!(changelog_has_a_place_for_changes(&bad).len(), 1);
+    }
+
+    #[test]
+    fn a_file_that_the_map_lacks_and_one_that_is_gone_are_found() {
+        let tree = Tree::from([
+            ("ARCHITECTURE.md", "`id.rs`, `context/` with `read.rs`, and `old.rs`; `EventStore`"),
+            ("evercore/src/lib.rs", ""),
+            ("evercore/src/id.rs", ""),
+            ("evercore/src/context/read.rs", ""),
+            ("evercore/src/context/write.rs", ""),
+            ("evercore/src/engine/mod.rs", ""),
+            ("evercore/src/new.rs", ""),
+            ("xtask/src/run.rs", ""),
+        ]);
+        assert_eq!(
+            map_is_complete(&tree),
+            [
+                "ARCHITECTURE.md: does not say what `engine/mod.rs` is for",
+                "ARCHITECTURE.md: does not say what `new.rs` is for",
+                "ARCHITECTURE.md: there is no file `old.rs`",
+            ]
+        );
     }
 
     #[test]
