@@ -5,6 +5,9 @@ extern crate self as evercore;
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
+#[cfg(doc)]
+#[path = "documentation.rs"]
+pub mod _documentation;
 mod aggregate;
 #[cfg(feature = "conformance")]
 pub mod conformance;
