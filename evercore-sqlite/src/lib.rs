@@ -1,1 +1,18 @@
 //! Engine.
+
+mod commit;
+mod driver;
+mod engine;
+mod error;
+mod migrate;
+mod options;
+mod read;
+mod row;
+mod statements;
+mod threads;
+mod types;
+
+pub use self::{
+    engine::SqliteEngine,
+    options::{SqliteEngineBuilder, Synchronous},
+};

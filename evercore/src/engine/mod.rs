@@ -21,8 +21,8 @@ pub use self::{
         SnapshotUse, StoredEvent, StoredSnapshot, TypeCatalog, TypeNames,
     },
 };
-pub use crate::time::Timestamp;
 use crate::{AggregateId, AggregateTypeId, NaturalKey, Position};
+pub use crate::{context::Prepared, time::Timestamp};
 
 /// A place where events are stored.
 ///

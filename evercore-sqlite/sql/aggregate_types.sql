@@ -1,0 +1,1 @@
+SELECT id, name FROM evercore_aggregate_types ORDER BY id

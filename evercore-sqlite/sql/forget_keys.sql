@@ -1,0 +1,1 @@
+DELETE FROM evercore_idempotency_keys WHERE committed_at < ?1

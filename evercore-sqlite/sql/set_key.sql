@@ -1,0 +1,1 @@
+UPDATE evercore_aggregates SET natural_key = ?2 WHERE id = ?1

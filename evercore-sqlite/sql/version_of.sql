@@ -1,0 +1,1 @@
+SELECT version FROM evercore_aggregates WHERE id = ?1

@@ -1,0 +1,255 @@
+//! The engine: every operation is one call on a connection's own thread.
+
+use std::{fmt, path::Path, sync::OnceLock};
+
+use evercore::{
+    AggregateId, AggregateTypeId, NaturalKey, Position,
+    engine::{
+        Changes, CommitError, CommitOutcome, EngineError, IdBlock, Listener, Load, LoadedAggregate, LogPage,
+        LogRead, StorageEngine, Timestamp, TransactionalEngine, TypeCatalog, TypeNames,
+    },
+};
+use sqlx::{Sqlite, SqlitePool, Transaction, sqlite::SqlitePoolOptions};
+
+use crate::{
+    commit,
+    error::{ENGINE, Problem},
+    migrate,
+    options::{Access, Location, Migration, Settings, Source, SqliteEngineBuilder},
+    read, statements,
+    threads::{Readers, Threads},
+    types,
+};
+
+/// A store in a SQLite database.
+///
+/// See the [crate](crate) for an example and for what it promises.
+pub struct SqliteEngine {
+    source: Source,
+    threads: Threads,
+    pool: OnceLock<SqlitePool>,
+    /// The pool that the application gave, which is its own to close.
+    given_pool: Option<SqlitePool>,
+}
+
+impl SqliteEngine {
+    /// Opens the store at a URL, with the defaults of the [builder](Self::builder): `sqlite://app.db`, `sqlite:app.db`,
+    /// `sqlite::memory:`. The file is created when it does not exist.
+    ///
+    /// # Errors
+    ///
+    /// As for [`SqliteEngineBuilder::connect`].
+    pub async fn connect(url: &str) -> Result<Self, EngineError> {
+        Self::builder().url(url).connect().await
+    }
+
+    /// Says how to open a store.
+    pub fn builder() -> SqliteEngineBuilder {
+        SqliteEngineBuilder::new()
+    }
+
+    /// Opens the store in the database of a pool. The engine opens connections of its own on the pool's file and
+    /// uses the pool for [transactions](TransactionalEngine::begin) alone. The file's journal mode becomes WAL.
+    ///
+    /// # Errors
+    ///
+    /// As for [`SqliteEngineBuilder::connect`];
+    /// [`Unsupported`](evercore::engine::EngineErrorKind::Unsupported) when the pool's database is in memory, where no other connection
+    /// finds it.
+    pub async fn from_pool(pool: SqlitePool) -> Result<Self, EngineError> {
+        let open = async {
+            let path: String = sqlx::query_scalar(statements::DATABASE_PATH).fetch_one(&pool).await?;
+            match Path::new(&path).is_file() {
+                true => Ok(Location::File(path.into())),
+                false => Err(Problem::UnsharedPool),
+            }
+        };
+        let location = open.await.map_err(|problem: Problem| problem.during("open the store"))?;
+        let engine = Self::open(Source { location, settings: Settings::default() }).await?;
+        Ok(Self { given_pool: Some(pool), ..engine })
+    }
+
+    pub(crate) async fn open(source: Source) -> Result<Self, EngineError> {
+        let readers = match source.location {
+            Location::File(_) => Readers::Own,
+            Location::Memory(_) => Readers::Shared,
+        };
+        let engine = Self { source, threads: Threads::new(readers), pool: OnceLock::new(), given_pool: None };
+        engine.start(readers).await.map_err(|problem| problem.during("open the store"))?;
+        Ok(engine)
+    }
+
+    async fn start(&self, readers: Readers) -> Result<(), Problem> {
+        let source = self.source.clone();
+        let open = move || {
+            let mut connection = source.open_writer()?;
+            match (source.settings.access, source.settings.migration) {
+                (Access::ReadOnly, _) => migrate::check(&mut connection)?,
+                (Access::ReadWrite, Migration::OnConnect) => migrate::migrate(&mut connection)?,
+                (Access::ReadWrite, Migration::Manual) => migrate::refuse_newer(&mut connection)?,
+            }
+            Ok(connection)
+        };
+        self.threads.start_writer(open).await?;
+        if let Readers::Own = readers {
+            for _ in 0..self.source.settings.readers {
+                let source = self.source.clone();
+                self.threads.start_reader(move || source.open_reader()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings the schema to this version of the library. [`connect`](Self::connect) does that by itself, unless
+    /// [told not to](SqliteEngineBuilder::without_migration).
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be written to, or its schema is newer.
+    pub async fn migrate(&self) -> Result<(), EngineError> {
+        let migrated = self.threads.write(migrate::migrate).await;
+        migrated.map_err(|problem| problem.during("migrate the schema"))
+    }
+
+    /// Connections to the same database for the application: for its own tables, and for transactions in which
+    /// events are written too ([`begin`](TransactionalEngine::begin)). It is made when it is first asked for.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    #[must_use]
+    pub fn pool(&self) -> &SqlitePool {
+        let own = || {
+            let options = self.source.sqlx_options();
+            SqlitePoolOptions::new().test_before_acquire(false).connect_lazy_with(options)
+        };
+        self.given_pool.as_ref().unwrap_or_else(|| self.pool.get_or_init(own))
+    }
+}
+
+impl fmt::Debug for SqliteEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteEngine").field("source", &self.source).finish_non_exhaustive()
+    }
+}
+
+impl StorageEngine for SqliteEngine {
+    fn name(&self) -> &'static str {
+        ENGINE
+    }
+
+    async fn define_types(&self, names: &TypeNames) -> Result<TypeCatalog, EngineError> {
+        let names = names.clone();
+        let defined = self.threads.write(move |connection| types::define(connection, &names)).await;
+        defined.map_err(|problem| problem.during("define types"))
+    }
+
+    async fn types(&self) -> Result<TypeCatalog, EngineError> {
+        self.threads.read(types::all).await.map_err(|problem| problem.during("read types"))
+    }
+
+    async fn reserve_ids(&self, count: u32) -> Result<IdBlock, EngineError> {
+        let reserved = self.threads.write(move |connection| {
+            let first =
+                connection.prepare_cached(statements::RESERVE_IDS)?.query_row([count], |row| row.get(0))?;
+            Ok(IdBlock { first: AggregateId::new(first), count })
+        });
+        reserved.await.map_err(|problem| problem.during("reserve ids"))
+    }
+
+    async fn commit(&self, changes: &Changes) -> Result<CommitOutcome, CommitError> {
+        self.threads.commit(changes.clone()).await
+    }
+
+    async fn forget_keys(&self, before: Timestamp) -> Result<u64, EngineError> {
+        let forgotten = self.threads.write(move |connection| {
+            let forgotten = connection.prepare_cached(statements::FORGET_KEYS)?.execute([before.micros()])?;
+            Ok(u64::try_from(forgotten).unwrap_or(u64::MAX))
+        });
+        forgotten.await.map_err(|problem| problem.during("forget idempotency keys"))
+    }
+
+    async fn find_by_key(
+        &self,
+        type_id: AggregateTypeId,
+        key: &NaturalKey,
+    ) -> Result<Option<AggregateId>, EngineError> {
+        let key = key.clone();
+        let found = self.threads.read(move |connection| read::find_by_key(connection, type_id, &key)).await;
+        found.map_err(|problem| problem.during("find an aggregate by key"))
+    }
+
+    async fn load(&self, requests: &[Load]) -> Result<Vec<Option<LoadedAggregate>>, EngineError> {
+        let requests = requests.to_vec();
+        let loaded = self.threads.read(move |connection| read::load(connection, &requests)).await;
+        loaded.map_err(|problem| problem.during("load aggregates"))
+    }
+
+    async fn aggregate_ids(
+        &self,
+        type_id: AggregateTypeId,
+        after: Option<AggregateId>,
+        limit: u32,
+    ) -> Result<Vec<AggregateId>, EngineError> {
+        let ids = self.threads.read(move |connection| read::aggregate_ids(connection, type_id, after, limit));
+        ids.await.map_err(|problem| problem.during("list aggregates"))
+    }
+
+    async fn read_log(&self, read: &LogRead) -> Result<LogPage, EngineError> {
+        let request = read.clone();
+        let page = self.threads.read(move |connection| read::log(connection, &request)).await;
+        page.map_err(|problem| problem.during("read the log"))
+    }
+
+    async fn head(&self) -> Result<Position, EngineError> {
+        let head = self.threads.read(|connection| read::head(connection)).await;
+        head.map_err(|problem| problem.during("find the head of the log"))
+    }
+
+    async fn locate(&self, since: Timestamp) -> Result<Position, EngineError> {
+        let position = self.threads.read(move |connection| read::locate(connection, since)).await;
+        position.map_err(|problem| problem.during("find a time in the log"))
+    }
+
+    fn watch(&self) -> Listener {
+        self.threads.doorbell().listen()
+    }
+
+    async fn close(&self) -> Result<(), EngineError> {
+        self.threads.stop();
+        let pool = self.pool.get().map(SqlitePool::close);
+        self.threads.stopped().await;
+        if let Some(pool) = pool {
+            pool.await;
+        }
+        Ok(())
+    }
+}
+
+impl TransactionalEngine for SqliteEngine {
+    type Transaction = Transaction<'static, Sqlite>;
+
+    /// Waits for the write lock first (`BEGIN IMMEDIATE`): a transaction that reads and then writes
+    /// would be refused when somebody else wrote meanwhile, without a wait.
+    async fn begin(&self) -> Result<Self::Transaction, EngineError> {
+        if self.threads.are_stopped() {
+            return Err(Problem::Closed.during("begin a transaction"));
+        }
+        let begun = self.pool().begin_with(statements::BEGIN).await;
+        begun.map_err(|error| Problem::from(error).during("begin a transaction"))
+    }
+
+    async fn commit_in(
+        &self,
+        changes: &Changes,
+        transaction: &mut Self::Transaction,
+    ) -> Result<CommitOutcome, CommitError> {
+        commit::write(&mut **transaction, changes).await
+    }
+
+    async fn finish(&self, transaction: Self::Transaction) -> Result<(), EngineError> {
+        transaction.commit().await.map_err(|error| Problem::from(error).during("commit a transaction"))?;
+        self.threads.doorbell().ring();
+        Ok(())
+    }
+}

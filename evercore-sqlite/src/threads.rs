@@ -1,0 +1,230 @@
+//! The threads on which the engine calls SQLite: one that writes, some that read.
+//!
+//! A connection lives on its thread, takes work from a queue and answers through a channel of one value.
+//! Work that was handed over is done, whether or not its caller still waits.
+
+use std::{
+    collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Condvar, Mutex, PoisonError},
+    thread,
+};
+
+use evercore::engine::{Changes, CommitError, CommitOutcome, Doorbell};
+use rusqlite::Connection;
+use tokio::sync::{oneshot, watch};
+
+use crate::{commit::commit, driver, error::Problem};
+
+/// A call to make on a connection.
+type Call = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// What a thread does.
+enum Work {
+    /// Makes a call.
+    Call(Call),
+    /// Writes the changes of a unit of work. Commits are not calls, so that the writer can see
+    /// which of them wait behind each other.
+    Commit(Box<Changes>, oneshot::Sender<Result<CommitOutcome, CommitError>>),
+}
+
+/// The threads of one engine. They end when this is dropped and what was handed over is done.
+pub(crate) struct Threads {
+    writer: Arc<Queue<Work>>,
+    readers: Arc<Queue<Work>>,
+    /// Each thread holds a receiver of it; it is closed when all of them have ended.
+    running: watch::Sender<()>,
+    doorbell: Doorbell,
+}
+
+impl Threads {
+    /// No threads yet. With [`Readers::Shared`] the writer's thread also reads.
+    pub(crate) fn new(readers: Readers) -> Self {
+        let writer = Arc::new(Queue::new());
+        let readers = match readers {
+            Readers::Shared => Arc::clone(&writer),
+            Readers::Own => Arc::new(Queue::new()),
+        };
+        Self { writer, readers, running: watch::Sender::new(()), doorbell: Doorbell::new() }
+    }
+
+    /// Rings after commits that wrote events.
+    pub(crate) fn doorbell(&self) -> &Doorbell {
+        &self.doorbell
+    }
+
+    /// Starts the thread that writes, on the connection that `open` makes there.
+    pub(crate) async fn start_writer(
+        &self,
+        open: impl FnOnce() -> Result<Connection, Problem> + Send + 'static,
+    ) -> Result<(), Problem> {
+        self.start("evercore-sqlite-writer", &self.writer, open).await
+    }
+
+    /// Starts a thread that reads.
+    pub(crate) async fn start_reader(
+        &self,
+        open: impl FnOnce() -> Result<Connection, Problem> + Send + 'static,
+    ) -> Result<(), Problem> {
+        self.start("evercore-sqlite-reader", &self.readers, open).await
+    }
+
+    async fn start(
+        &self,
+        name: &str,
+        queue: &Arc<Queue<Work>>,
+        open: impl FnOnce() -> Result<Connection, Problem> + Send + 'static,
+    ) -> Result<(), Problem> {
+        let (opened, is_open) = oneshot::channel();
+        let (queue, doorbell, running) = (Arc::clone(queue), self.doorbell.clone(), self.running.subscribe());
+        let run = move || {
+            match open() {
+                Ok(connection) => {
+                    let _ = opened.send(Ok(()));
+                    work(connection, &queue, &doorbell);
+                }
+                Err(problem) => {
+                    let _ = opened.send(Err(problem));
+                }
+            }
+            drop(running);
+        };
+        thread::Builder::new().name(name.to_owned()).spawn(run).map_err(Problem::Thread)?;
+        is_open.await.unwrap_or(Err(Problem::Panicked))
+    }
+
+    /// Makes a call on the connection that writes.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&mut Connection) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        Self::call(&self.writer, call).await
+    }
+
+    /// Makes a call on a connection that reads.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&mut Connection) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        Self::call(&self.readers, call).await
+    }
+
+    async fn call<T: Send + 'static>(
+        queue: &Queue<Work>,
+        call: impl FnOnce(&mut Connection) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let (answer, answered) = oneshot::channel();
+        let call = move |connection: &mut Connection| {
+            let _ = answer.send(call(connection));
+        };
+        queue.push(Work::Call(Box::new(call)))?;
+        answered.await.unwrap_or(Err(Problem::Panicked))
+    }
+
+    /// Writes the changes of a unit of work.
+    pub(crate) async fn commit(&self, changes: Changes) -> Result<CommitOutcome, CommitError> {
+        let (answer, answered) = oneshot::channel();
+        self.writer.push(Work::Commit(Box::new(changes), answer))?;
+        answered
+            .await
+            .unwrap_or_else(|_| Err(CommitError::OutcomeUnknown(Problem::Panicked.during("write changes"))))
+    }
+
+    /// Lets the threads finish what was handed over; they take nothing more.
+    pub(crate) fn stop(&self) {
+        self.writer.close();
+        self.readers.close();
+    }
+
+    /// Whether nothing more is taken.
+    pub(crate) fn are_stopped(&self) -> bool {
+        self.writer.is_closed()
+    }
+
+    /// Waits until all threads have ended.
+    pub(crate) async fn stopped(&self) {
+        self.running.closed().await;
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Which connections read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Readers {
+    /// Connections that do nothing else.
+    Own,
+    /// The one that writes.
+    Shared,
+}
+
+/// The life of a thread. A call that panics fails alone: its caller hears of it because the channel for the
+/// answer is gone, and the connection goes on outside any transaction.
+fn work(mut connection: Connection, queue: &Queue<Work>, doorbell: &Doorbell) {
+    while let Some(work) = queue.pop() {
+        let run = || match work {
+            Work::Call(call) => call(&mut connection),
+            Work::Commit(changes, answer) => {
+                let outcome = commit(&mut connection, &changes);
+                if let Ok(CommitOutcome::Committed { last_position: Some(_), .. }) = outcome {
+                    doorbell.ring();
+                }
+                let _ = answer.send(outcome);
+            }
+        };
+        if catch_unwind(AssertUnwindSafe(run)).is_err() {
+            driver::roll_back(&mut connection);
+        }
+    }
+}
+
+/// Work that waits, first come, first served.
+struct Queue<T> {
+    state: Mutex<State<T>>,
+    changed: Condvar,
+}
+
+struct State<T> {
+    waiting: VecDeque<T>,
+    closed: bool,
+}
+
+impl<T> Queue<T> {
+    fn new() -> Self {
+        Self { state: Mutex::new(State { waiting: VecDeque::new(), closed: false }), changed: Condvar::new() }
+    }
+
+    fn push(&self, item: T) -> Result<(), Problem> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.closed {
+            return Err(Problem::Closed);
+        }
+        state.waiting.push_back(item);
+        drop(state);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// The next item; waits for one. `None` when the queue is closed and empty.
+    fn pop(&self) -> Option<T> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self
+            .changed
+            .wait_while(state, |state| state.waiting.is_empty() && !state.closed)
+            .unwrap_or_else(PoisonError::into_inner);
+        state.waiting.pop_front()
+    }
+
+    fn is_closed(&self) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).closed
+    }
+
+    fn close(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        self.changed.notify_all();
+    }
+}

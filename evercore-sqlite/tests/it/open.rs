@@ -1,0 +1,300 @@
+//! Opening, reopening and closing.
+
+use std::{fs, num::NonZero, time::Duration};
+
+use evercore::{
+    AggregateId, Sequence,
+    engine::{
+        CommitError, EngineError, EngineErrorKind, EventFilter, StorageEngine, TransactionalEngine, TypeNames,
+    },
+};
+use evercore_sqlite::{SqliteEngine, Synchronous};
+use sqlx::SqlitePool;
+
+use crate::fixtures::{Place, TestResult, append, create, define, key, load, log, names, new_id};
+
+fn refused(opened: Result<SqliteEngine, EngineError>) -> EngineError {
+    opened.expect_err("it does not open")
+}
+
+fn reason(error: &EngineError) -> String {
+    std::error::Error::source(error).expect("a source").to_string()
+}
+
+#[tokio::test]
+async fn everything_is_there_when_the_file_is_opened_again() -> TestResult {
+    let place = Place::new();
+    let engine = place.engine().await;
+    let types = define(&engine).await;
+    let id = new_id(&engine).await;
+    engine.commit(&create(types, id, "john")).await.expect("a commit");
+    let before = load(&engine, id).await;
+    let unused = engine.reserve_ids(10).await?;
+    engine.close().await?;
+    assert!(!place.path().with_extension("db-wal").exists(), "closing empties the write-ahead log");
+
+    let engine = place.engine().await;
+    assert_eq!(load(&engine, id).await, before);
+    assert_eq!(engine.find_by_key(types.user, &key("john")).await?, Some(id));
+    assert_eq!(engine.types().await?, engine.define_types(&names()).await?);
+    assert_eq!(new_id(&engine).await, AggregateId::new(unused.first.get() + 10), "no id is handed out twice");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_last_handle_stops_the_threads() {
+    let place = Place::new();
+    let engine = place.engine().await;
+    define(&engine).await;
+    let mut listener = engine.watch();
+    drop(engine);
+    // The threads own the doorbell; the file's log is emptied when the last connection closes.
+    let gone = tokio::time::timeout(Duration::from_secs(10), async {
+        while place.path().with_extension("db-wal").exists() {
+            tokio::task::yield_now().await;
+        }
+    });
+    gone.await.expect("connections are closed");
+    let rung = tokio::time::timeout(Duration::ZERO, listener.rung()).await;
+    assert!(rung.is_err(), "nobody rings");
+}
+
+#[tokio::test]
+async fn the_journal_is_as_promised() -> TestResult {
+    for (synchronous, expected) in [(Synchronous::Normal, 1), (Synchronous::Full, 2)] {
+        let place = Place::new();
+        let engine = SqliteEngine::builder().path(place.path()).synchronous(synchronous).connect().await?;
+        assert_eq!(place.shell().query_row("PRAGMA journal_mode", [], |row| row.get::<_, String>(0))?, "wal");
+        let of_pool: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(engine.pool()).await?;
+        assert_eq!(of_pool, expected);
+        let foreign_keys: i64 = sqlx::query_scalar("PRAGMA foreign_keys").fetch_one(engine.pool()).await?;
+        assert_eq!(foreign_keys, 1);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_form_of_url_names_a_file() -> TestResult {
+    let place = Place::new();
+    let path = place.path().display().to_string();
+    for url in [format!("sqlite://{path}"), format!("sqlite:{path}"), format!("sqlite://{path}?mode=rwc")] {
+        let engine = SqliteEngine::connect(&url).await?;
+        define(&engine).await;
+        assert!(place.path().exists(), "{url}");
+    }
+    for url in ["postgres://localhost/app", "app.db", "sqlite:", "sqlite://"] {
+        let error = refused(SqliteEngine::connect(url).await);
+        assert!(reason(&error).contains(url), "{error:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn stores_in_memory_are_apart() -> TestResult {
+    let first = SqliteEngine::connect("sqlite::memory:").await?;
+    let second = SqliteEngine::connect("sqlite://:memory:").await?;
+    let third = SqliteEngine::builder().connect().await?;
+    let types = define(&first).await;
+    let id = new_id(&first).await;
+    first.commit(&append(types, id, 0, 1)).await.expect("a commit");
+    assert_eq!(log(&first, EventFilter::default()).await.len(), 1);
+    for other in [second, third] {
+        define(&other).await;
+        assert_eq!(log(&other, EventFilter::default()).await, []);
+        assert_eq!(new_id(&other).await, id);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused() -> TestResult {
+    let place = Place::new();
+    place.engine().await.close().await?;
+    place.shell().execute("INSERT INTO evercore_migrations (version, name) VALUES (1000, 'later')", [])?;
+    let error = refused(SqliteEngine::connect(&place.url()).await);
+    assert_eq!(error.kind(), EngineErrorKind::Incompatible);
+    assert_eq!(
+        reason(&error),
+        "the schema has version 1000, this version of the library knows those up to 1"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_refused_and_left_alone() -> TestResult {
+    for content in [
+        "x",
+        "This is a text of some length, not a database, and it stays what it is.\n".repeat(200).as_str(),
+    ] {
+        let place = Place::new();
+        fs::write(place.path(), content)?;
+        let error = refused(SqliteEngine::connect(&place.url()).await);
+        assert_eq!(error.kind(), EngineErrorKind::Incompatible, "{error:?}");
+        assert_eq!(fs::read_to_string(place.path())?, content);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_opened_is_named() {
+    let error = refused(SqliteEngine::connect("sqlite:///no/such/directory/app.db").await);
+    assert_eq!(error.to_string(), "sqlite cannot open the store: the engine failed");
+    assert!(reason(&error).contains("/no/such/directory/app.db"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_store_can_be_opened_for_reading_alone() -> TestResult {
+    let place = Place::new();
+    let read_only = format!("{}?mode=ro", place.url());
+    refused(SqliteEngine::connect(&read_only).await);
+    assert!(!place.path().exists());
+
+    let engine = place.engine().await;
+    let types = define(&engine).await;
+    let id = new_id(&engine).await;
+    engine.commit(&append(types, id, 0, 1)).await.expect("a commit");
+    engine.close().await?;
+
+    let engine = SqliteEngine::connect(&read_only).await?;
+    assert_eq!(load(&engine, id).await.expect("it exists").version, Sequence::new(1));
+    assert_eq!(engine.define_types(&names()).await?, engine.types().await?);
+    let unknown = TypeNames { aggregates: vec!["other".into()], events: vec![] };
+    let failures = [
+        engine.define_types(&unknown).await.expect_err("nothing is defined"),
+        engine.reserve_ids(1).await.expect_err("nothing is reserved"),
+        match engine.commit(&append(types, id, 1, 1)).await {
+            Err(CommitError::Engine(error)) => error,
+            other => panic!("nothing is written: {other:?}"),
+        },
+    ];
+    for error in failures {
+        assert_eq!(error.kind(), EngineErrorKind::ReadOnly, "{error:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_application_may_migrate_by_itself() -> TestResult {
+    let place = Place::new();
+    let engine = SqliteEngine::builder().path(place.path()).without_migration().connect().await?;
+    assert!(engine.types().await.is_err());
+    engine.migrate().await?;
+    engine.migrate().await?;
+    define(&engine).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_half_made_migration_leaves_nothing() -> TestResult {
+    let place = Place::new();
+    // A table of the application stands in the way of the last step.
+    place.shell().execute("CREATE TABLE evercore_snapshots (mine)", [])?;
+    refused(SqliteEngine::connect(&place.url()).await);
+    let tables: i64 = place.shell().query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    assert_eq!(tables, 1);
+    place.shell().execute("DROP TABLE evercore_snapshots", [])?;
+    define(&place.engine().await).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_pool_of_the_application_is_used() -> TestResult {
+    let place = Place::new();
+    let pool = SqlitePool::connect(&format!("{}?mode=rwc", place.url())).await?;
+    let engine = SqliteEngine::from_pool(pool.clone()).await?;
+    let types = define(&engine).await;
+    let mut transaction = engine.begin().await?;
+    let id = new_id_in(&mut transaction).await?;
+    engine.commit_in(&append(types, id, 0, 1), &mut transaction).await.expect("a commit");
+    engine.finish(transaction).await?;
+    assert!(load(&engine, id).await.is_some());
+    engine.close().await?;
+    sqlx::query("SELECT 1").execute(&pool).await?;
+    Ok(())
+}
+
+/// The engine would wait for the transaction, which holds the lock.
+async fn new_id_in(
+    transaction: &mut sqlx::Transaction<'static, sqlx::Sqlite>,
+) -> Result<AggregateId, sqlx::Error> {
+    let sql = "UPDATE evercore_next_aggregate_id SET id = id + 1 RETURNING id - 1";
+    sqlx::query_scalar(sql).fetch_one(&mut **transaction).await.map(AggregateId::new)
+}
+
+#[tokio::test]
+async fn a_pool_in_memory_cannot_be_shared() -> TestResult {
+    let pool = SqlitePool::connect("sqlite::memory:").await?;
+    let error = refused(SqliteEngine::from_pool(pool).await);
+    assert_eq!(error.kind(), EngineErrorKind::Unsupported);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_closed_engine_says_so() -> TestResult {
+    let place = Place::new();
+    let engine = place.engine().await;
+    let types = define(&engine).await;
+    engine.close().await?;
+    engine.close().await?;
+    let failures = [
+        engine.head().await.expect_err("closed"),
+        engine.reserve_ids(1).await.expect_err("closed"),
+        engine.begin().await.expect_err("closed"),
+        match engine.commit(&append(types, AggregateId::new(1), 0, 1)).await {
+            Err(CommitError::Engine(error)) => error,
+            other => panic!("closed: {other:?}"),
+        },
+    ];
+    for error in failures {
+        assert_eq!(error.kind(), EngineErrorKind::Closed, "{error:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_under_way_is_finished_before_closing() -> TestResult {
+    let place = Place::new();
+    let engine = place.engine().await;
+    let types = define(&engine).await;
+    let id = new_id(&engine).await;
+    let changes = append(types, id, 0, 5_000);
+    let (committed, closed) = tokio::join!(biased; engine.commit(&changes), engine.close());
+    committed.expect("a commit");
+    closed?;
+    assert_eq!(log(&place.engine().await, EventFilter::default()).await.len(), 5_000);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_full_disk_is_a_typed_error_and_committed_data_stays() -> TestResult {
+    let place = Place::new();
+    let pages = NonZero::new(200).expect("not zero");
+    let engine = SqliteEngine::builder().path(place.path()).max_pages(pages).connect().await?;
+    let types = define(&engine).await;
+    let id = new_id(&engine).await;
+    let mut version = 0;
+    let error = loop {
+        match engine.commit(&append(types, id, version, 100)).await {
+            Ok(_) => version += 100,
+            Err(CommitError::Engine(error)) => break error,
+            Err(other) => panic!("{other:?}"),
+        }
+        assert!(version < 100_000, "the limit is never reached");
+    };
+    assert_eq!(error.kind(), EngineErrorKind::StorageFull);
+    assert!(version > 0);
+    let loaded = load(&engine, id).await.expect("it exists");
+    assert_eq!((loaded.version.get(), loaded.events.len()), (version, usize::try_from(version)?));
+    drop(engine);
+
+    let engine = place.engine().await;
+    engine.commit(&append(types, id, version, 100)).await.expect("with more room it goes on");
+    Ok(())
+}
+
+#[tokio::test]
+async fn debug_names_the_place() {
+    let place = Place::new();
+    let engine = place.engine().await;
+    assert!(format!("{engine:?}").contains("app.db"));
+}

@@ -1,0 +1,98 @@
+//! Events in transactions of the application, beside its own tables.
+
+use evercore::{
+    Sequence,
+    engine::{CommitError, StorageEngine, TransactionalEngine},
+};
+use evercore_sqlite::SqliteEngine;
+
+use crate::fixtures::{Place, TestResult, append, create, define, load, new_id};
+
+async fn with_orders_table(engine: &SqliteEngine) -> Result<(), sqlx::Error> {
+    sqlx::query("CREATE TABLE orders (number INTEGER)").execute(engine.pool()).await.map(drop)
+}
+
+async fn orders(engine: &SqliteEngine) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("SELECT count(*) FROM orders").fetch_one(engine.pool()).await
+}
+
+async fn events_and_rows_share_their_fate(engine: SqliteEngine) -> TestResult {
+    let types = define(&engine).await;
+    let id = new_id(&engine).await;
+    with_orders_table(&engine).await?;
+    let mut bell = engine.watch();
+    for commit in [false, true] {
+        let mut transaction = engine.begin().await?;
+        sqlx::query("INSERT INTO orders VALUES (7)").execute(&mut *transaction).await?;
+        engine.commit_in(&append(types, id, 0, 3), &mut transaction).await.expect("written");
+        match commit {
+            true => engine.finish(transaction).await?,
+            false => transaction.rollback().await?,
+        }
+        let version = load(&engine, id).await.map(|loaded| loaded.version);
+        assert_eq!(version, commit.then_some(Sequence::new(3)));
+        assert_eq!(orders(&engine).await?, i64::from(commit));
+    }
+    bell.rung().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn events_and_rows_share_their_fate_in_a_file() -> TestResult {
+    events_and_rows_share_their_fate(Place::new().engine().await).await
+}
+
+#[tokio::test]
+async fn events_and_rows_share_their_fate_in_memory() -> TestResult {
+    events_and_rows_share_their_fate(SqliteEngine::builder().connect().await?).await
+}
+
+#[tokio::test]
+async fn refusals_are_the_same_as_elsewhere() -> TestResult {
+    let place = Place::new();
+    let engine = place.engine().await;
+    let types = define(&engine).await;
+    let (first, second) = (new_id(&engine).await, new_id(&engine).await);
+    engine.commit(&create(types, first, "a")).await.expect("a commit");
+
+    let mut transaction = engine.begin().await?;
+    let taken = engine.commit_in(&create(types, second, "a"), &mut transaction).await;
+    assert!(matches!(taken, Err(CommitError::DuplicateKey(id)) if id == second), "{taken:?}");
+    transaction.rollback().await?;
+
+    let mut transaction = engine.begin().await?;
+    let stale = engine.commit_in(&append(types, first, 5, 1), &mut transaction).await;
+    assert!(
+        matches!(stale, Err(CommitError::Conflict { actual: Some(actual), .. }) if actual == Sequence::new(1))
+    );
+    transaction.rollback().await?;
+
+    let mut transaction = engine.begin().await?;
+    let unknown = engine.commit_in(&append(types, second, 5, 1), &mut transaction).await;
+    assert!(matches!(unknown, Err(CommitError::UnknownAggregate(id)) if id == second));
+    transaction.rollback().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn both_drivers_write_the_same_rows() -> TestResult {
+    let place = Place::new();
+    let engine = place.engine().await;
+    let types = define(&engine).await;
+    let (direct, within) = (new_id(&engine).await, new_id(&engine).await);
+    engine.commit(&append(types, direct, 0, 2)).await.expect("a commit");
+    let mut transaction = engine.begin().await?;
+    engine.commit_in(&append(types, within, 0, 2), &mut transaction).await.expect("written");
+    engine.finish(transaction).await?;
+
+    let shell = place.shell();
+    let mut statement = shell.prepare(
+        "SELECT event_type_id, sequence, time, reference, metadata, codec, typeof(payload), payload
+         FROM evercore_events WHERE aggregate_id = ?1 ORDER BY sequence",
+    )?;
+    let mut rows = |id: i64| -> rusqlite::Result<Vec<Vec<rusqlite::types::Value>>> {
+        statement.query_map([id], |row| (0..8).map(|column| row.get(column)).collect())?.collect()
+    };
+    assert_eq!(rows(direct.get())?, rows(within.get())?);
+    Ok(())
+}
