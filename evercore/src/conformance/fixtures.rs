@@ -179,6 +179,7 @@ impl<E: StorageEngine> Sample<E> {
             if committed.committed_at > time {
                 return committed;
             }
+            tokio::task::yield_now().await;
         }
     }
 
