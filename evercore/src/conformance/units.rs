@@ -1,6 +1,6 @@
 //! Units of work, through the store.
 
-use std::sync::Arc;
+use std::{fmt::Debug, sync::Arc};
 
 use tokio::sync::Barrier;
 
@@ -188,20 +188,20 @@ pub(super) async fn after_a_failed_commit_it_is_closed_too<H: Harness>(harness: 
 
 async fn assert_closed(ctx: &Context, account: &mut crate::StateAggregate<Account>) {
     let id = account.id();
-    assert_closed_error(ctx.apply(account, deposit()));
-    assert_closed_error(ctx.change_key(account, "late"));
-    assert_closed_error(ctx.require_unchanged(account));
-    assert_closed_error(ctx.save_snapshot(account));
-    assert_closed_error(ctx.load(id).await);
-    assert_closed_error(ctx.load_by_key::<Account>("ada").await);
-    assert_closed_error(ctx.create::<Account>().await);
-    assert_closed_error(ctx.load_or_create::<Account>("late").await);
-    assert_closed_error(ctx.history(id).await);
-    assert_closed_error(ctx.commit().await);
+    assert_closed_error(&ctx.apply(account, deposit()));
+    assert_closed_error(&ctx.change_key(account, "late"));
+    assert_closed_error(&ctx.require_unchanged(account));
+    assert_closed_error(&ctx.save_snapshot(account));
+    assert_closed_error(&ctx.load(id).await);
+    assert_closed_error(&ctx.load_by_key::<Account>("ada").await);
+    assert_closed_error(&ctx.create::<Account>().await);
+    assert_closed_error(&ctx.load_or_create::<Account>("late").await);
+    assert_closed_error(&ctx.history(id).await);
+    assert_closed_error(&ctx.commit().await);
 }
 
 #[track_caller]
-fn assert_closed_error<T: std::fmt::Debug>(result: Result<T>) {
+fn assert_closed_error<T: Debug>(result: &Result<T>) {
     assert!(matches!(result, Err(Error::ContextClosed)), "{result:?}");
 }
 
