@@ -82,9 +82,14 @@ impl StateField {
         Some(Self { name: field.ident.clone()?, ty: field.ty.clone(), options })
     }
 
-    /// The type of the value if the field is an `Option`, as far as its spelling tells.
+    /// Whether the field is an `Option`, as far as its spelling tells.
     pub(crate) fn is_option(&self) -> bool {
-        matches!(&self.ty, Type::Path(ty) if ty.path.segments.last().is_some_and(|last| last.ident == "Option"))
+        let mut ty = &self.ty;
+        // A type that comes out of a `macro_rules!` stands in an invisible group.
+        while let Type::Group(group) = ty {
+            ty = &group.elem;
+        }
+        matches!(ty, Type::Path(ty) if last_ident(&ty.path).is_some_and(|last| last == "Option"))
     }
 }
 

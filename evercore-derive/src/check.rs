@@ -2,7 +2,7 @@
 
 use proc_macro2::Span;
 use quote::ToTokens;
-use syn::{Data, DeriveInput, Fields, Ident, LitInt, LitStr, Path};
+use syn::{Data, DeriveInput, Fields, LitInt, LitStr, Path};
 
 use crate::{
     ast::{Aggregate, Event, Registry, StateEvent, StateField, last_ident},
@@ -159,10 +159,5 @@ fn state_field(field: &StateField, errors: &mut Errors) {
         && (field.options.rename.is_some() || field.options.assign.is_some())
     {
         errors.at(skip, "a skipped field is not brought into the state: `skip` stands alone");
-    }
-    if let Some(rename) = &field.options.rename
-        && rename.parse::<Ident>().is_err()
-    {
-        errors.at(rename, "this is not the name of a field");
     }
 }

@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
-use syn::{Ident, LitStr, Path};
+use syn::Path;
 
 use crate::{
     ast::{StateEvent, StateField},
@@ -41,7 +41,7 @@ pub(crate) fn apply(event: &StateEvent, state: &Path, assignments: &[TokenStream
 /// Brings one field into the state. The tokens stand at the field, and so do rustc's errors about it.
 fn assignment(field: &StateField) -> TokenStream {
     let name = &field.name;
-    let target = field.options.rename.as_ref().and_then(renamed).unwrap_or_else(|| name.clone());
+    let target = field.options.rename.as_ref().unwrap_or(name);
     let span = place_of(name);
     if field.is_option() && field.options.assign.is_none() {
         quote_spanned! {span=>
@@ -54,8 +54,4 @@ fn assignment(field: &StateField) -> TokenStream {
             self.#target = ::core::convert::From::from(::core::clone::Clone::clone(&event.#name));
         }
     }
-}
-
-fn renamed(literal: &LitStr) -> Option<Ident> {
-    literal.parse().ok()
 }
