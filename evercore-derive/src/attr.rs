@@ -9,7 +9,7 @@ use syn::{
     punctuated::Punctuated,
 };
 
-use crate::path::Krate;
+use crate::{ast, path::Krate};
 
 /// The mistakes found so far.
 #[derive(Default)]
@@ -98,7 +98,7 @@ impl AggregateOptions {
     fn read_option(&mut self, option: &Meta, errors: &mut Errors) {
         let path = option.path();
         if path.is_ident("events") {
-            set(&mut self.events, option, paths(option), errors);
+            set(&mut self.events, option, listed(option), errors);
         } else if path.is_ident("snapshot") {
             set(&mut self.snapshot, option, keyword(option, "off"), errors);
         } else if path.is_ident("snapshot_every") {
@@ -214,17 +214,14 @@ fn metas(tokens: TokenStream, errors: &mut Errors) -> Vec<Meta> {
     errors.take(options).unwrap_or_default().into_iter().collect()
 }
 
-fn paths(option: &Meta) -> syn::Result<Vec<Path>> {
+fn listed(option: &Meta) -> syn::Result<Vec<Path>> {
     let Meta::List(list) = option else {
         return Err(syn::Error::new_spanned(
             option,
             "write the events in parentheses: `events(First, Second)`",
         ));
     };
-    let parser = Punctuated::<Path, Token![,]>::parse_terminated_with;
-    let paths =
-        list.parse_args_with(|input: syn::parse::ParseStream<'_>| parser(input, Path::parse_mod_style))?;
-    Ok(paths.into_iter().collect())
+    list.parse_args_with(ast::paths)
 }
 
 fn value(option: &Meta) -> syn::Result<&Expr> {

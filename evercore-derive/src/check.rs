@@ -49,7 +49,9 @@ pub(crate) fn state_event(event: &StateEvent, errors: &mut Errors) {
 }
 
 pub(crate) fn registry(registry: &Registry, errors: &mut Errors) {
-    if registry.parts.is_empty() {
+    if let Some(error) = &registry.parts_error {
+        errors.push(error.clone());
+    } else if registry.parts.is_empty() {
         errors.at(&registry.name, "a registry needs at least one aggregate");
     }
     distinct(&registry.parts, errors);

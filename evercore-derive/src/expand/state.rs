@@ -40,10 +40,10 @@ pub(crate) fn apply(event: &StateEvent, state: &Path, assignments: &[TokenStream
 
 /// Brings one field into the state. The tokens stand at the field, and so do rustc's errors about it.
 fn assignment(field: &StateField) -> TokenStream {
-    let name = &field.name;
-    let target = field.options.rename.as_ref().unwrap_or(name);
+    let StateField { name, options, conditions, .. } = field;
+    let target = options.rename.as_ref().unwrap_or(name);
     let span = place_of(name);
-    if field.is_option() && field.options.assign.is_none() {
+    let assignment = if field.is_option() && options.assign.is_none() {
         quote_spanned! {span=>
             if let ::core::option::Option::Some(value) = &event.#name {
                 self.#target = ::core::convert::From::from(::core::clone::Clone::clone(value));
@@ -53,5 +53,6 @@ fn assignment(field: &StateField) -> TokenStream {
         quote_spanned! {span=>
             self.#target = ::core::convert::From::from(::core::clone::Clone::clone(&event.#name));
         }
-    }
+    };
+    if conditions.is_empty() { assignment } else { quote!(#(#conditions)* { #assignment }) }
 }

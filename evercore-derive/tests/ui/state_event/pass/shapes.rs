@@ -28,6 +28,13 @@ pub struct Filled {
     pub note: String,
     /// A name that is a keyword.
     pub r#type: u8,
+    /// A field that is not there.
+    #[cfg(any())]
+    pub missing: String,
+    /// A field that may not be there.
+    #[cfg(all())]
+    #[state(skip)]
+    pub extra: (),
     /// A list that becomes a set.
     #[state(rename = "tags")]
     pub labels: [u8; 2],
@@ -89,7 +96,7 @@ impl Apply<Plain> for State {
 
 fn main() {
     let mut state = State::default();
-    state.apply(&Filled { name: "a".into(), count: 1, note: "n".into(), r#type: 3, labels: [2, 1] });
+    state.apply(&Filled { name: "a".into(), count: 1, note: "n".into(), r#type: 3, labels: [2, 1], extra: () });
     assert_eq!((state.name.as_str(), state.count, state.note.as_deref()), ("a", 1, Some("n")));
     assert_eq!((state.r#type, state.tags.len()), (3, 2));
 
