@@ -5,6 +5,7 @@
 mod closures;
 mod conditions;
 mod context;
+mod derive;
 mod domain;
 mod errors;
 mod events;
