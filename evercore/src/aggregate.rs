@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{DecodeError, Event, EventInfo, Payload, snapshot::Snapshots};
+use crate::{DecodeError, Event, EventInfo, InvalidText, Payload, snapshot::Snapshots, text::Text};
 
 /// Why a state was refused by the `validate` function of its aggregate.
 pub type ValidationError = Box<dyn std::error::Error + Send + Sync>;
@@ -72,7 +72,7 @@ pub trait Apply<E> {
     label = "not listed by `{A}`",
     note = "add it to `#[aggregate(events(…))]` on `{A}`"
 )]
-pub trait EventOf<A: Aggregate>: Event {
+pub trait EventOf<A>: Event {
     /// The place of this type in the aggregate's [`EVENTS`](Aggregate::EVENTS).
     const INDEX: usize;
 
@@ -122,6 +122,12 @@ impl AggregateType {
     #[must_use]
     pub const fn of<A: Aggregate>() -> Self {
         Self { name: A::NAME, aliases: A::ALIASES, events: A::EVENTS }
+    }
+
+    /// Refuses names that no store can keep. The macros refuse them at compile time.
+    pub(crate) fn check_names(&self) -> Result<(), InvalidText> {
+        Text::AGGREGATE_TYPE.check(self.name)?;
+        self.events.iter().try_for_each(|event| Text::EVENT_TYPE.check(event.name))
     }
 
     /// Whether aggregates of this type are or were stored under this name.

@@ -48,6 +48,9 @@ pub enum Error {
         /// The sequence within the unit of work.
         current: Sequence,
     },
+    /// The copy contains events of a unit of work that was dropped, failed, or is still open. Load it again.
+    #[error("this copy of {0} contains events that were not committed")]
+    Uncommitted(AggregateRef),
     /// There is no such aggregate.
     #[error("there is no {0}")]
     NotFound(AggregateRef),
@@ -167,8 +170,8 @@ impl Error {
         matches!(self, Self::Engine { source, .. } if source.is_temporary())
     }
 
-    pub(crate) fn engine(action: impl Into<String>) -> impl FnOnce(EngineError) -> Self {
-        |source| Self::Engine { action: action.into(), source }
+    pub(crate) fn engine(action: impl fmt::Display) -> impl FnOnce(EngineError) -> Self {
+        move |source| Self::Engine { action: action.to_string(), source }
     }
 
     pub(crate) fn unknown_event_type(

@@ -5,9 +5,7 @@ use std::{fmt, sync::Arc};
 use chrono::{DateTime, Utc};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{
-    AggregateId, Error, Metadata, Payload, Position, Registry, Result, Sequence, engine::Timestamp,
-};
+use crate::{AggregateId, Error, Metadata, Payload, Position, Registry, Result, Sequence, engine::Timestamp};
 
 /// Something that happened to an aggregate; made from a plain struct by `#[event]` or `#[state_event]`.
 ///
@@ -177,12 +175,7 @@ impl RecordedEvent {
     }
 
     pub(crate) fn unknown(&self) -> Error {
-        Error::unknown_event_type(
-            &self.aggregate_type,
-            self.aggregate_id,
-            self.sequence(),
-            &self.event_type,
-        )
+        Error::unknown_event_type(&self.aggregate_type, self.aggregate_id, self.sequence(), &self.event_type)
     }
 
     pub(crate) fn undecodable(&self, source: crate::DecodeError) -> Error {

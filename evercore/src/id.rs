@@ -130,7 +130,9 @@ impl<'de, A> Deserialize<'de> for AggregateId<A> {
 macro_rules! number {
     ($(#[$docs:meta])* $name:ident) => {
         $(#[$docs])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(
+            Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+        )]
         #[serde(transparent)]
         pub struct $name(i64);
 

@@ -1,6 +1,6 @@
 //! Natural keys: names that applications give to aggregates.
 
-use std::{convert::Infallible, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -86,11 +86,9 @@ impl TryFrom<&String> for NaturalKey {
     }
 }
 
-impl TryFrom<&Self> for NaturalKey {
-    type Error = Infallible;
-
-    fn try_from(key: &Self) -> Result<Self, Self::Error> {
-        Ok(key.clone())
+impl From<&Self> for NaturalKey {
+    fn from(key: &Self) -> Self {
+        key.clone()
     }
 }
 

@@ -10,7 +10,8 @@ use crate::{Aggregate, AggregateType, RecordedEvent, Result};
 /// [`registry!`]: crate::registry
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither a registry nor an aggregate",
-    note = "make one with `evercore::registry!(pub {Self} {{ … }})`"
+    note = "put `#[derive(Aggregate)]` and `#[aggregate(events(…))]` on it, or make a registry of this name with \
+            `evercore::registry!(pub {Self} {{ … }})`"
 )]
 pub trait Registry: 'static {
     /// One of the events of these aggregates.
@@ -28,6 +29,7 @@ pub trait Registry: 'static {
     fn decode(event: &RecordedEvent) -> Result<Option<Self::Event>>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<A: Aggregate> Registry for A {
     type Event = A::Event;
 

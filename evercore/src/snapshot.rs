@@ -13,6 +13,17 @@ use crate::{Aggregate, DecodeError, Payload, Sequence, hash::fnv1a};
 )]
 pub trait SnapshotAggregate: Aggregate {}
 
+/// A state that can be stored: every type that is `Serialize` and `Deserialize`.
+#[diagnostic::on_unimplemented(
+    message = "snapshots of `{Self}` need serde",
+    label = "is not `Serialize` and `Deserialize`",
+    note = "add `#[derive(Serialize, Deserialize)]`, or say `#[aggregate(snapshot = off)]`"
+)]
+pub trait SnapshotState: Serialize + DeserializeOwned {}
+
+#[diagnostic::do_not_recommend]
+impl<A: Serialize + DeserializeOwned> SnapshotState for A {}
+
 /// Whether and when snapshots of an aggregate are taken, and how its state is stored.
 pub struct Snapshots<A>(Option<Enabled<A>>);
 
@@ -37,13 +48,20 @@ impl<A> Snapshots<A> {
     #[must_use]
     pub const fn every(every: i64, shape: &str) -> Self
     where
-        A: Serialize + DeserializeOwned,
+        A: SnapshotState,
     {
         let fingerprint = Fingerprint(fnv1a(shape.as_bytes()).cast_signed());
-        Self(Some(Enabled { every, fingerprint, encode: |state| Payload::encode(state), decode: Payload::decode }))
+        Self(Some(Enabled {
+            every,
+            fingerprint,
+            encode: |state| Payload::encode(state),
+            decode: Payload::decode,
+        }))
     }
 
-    pub(crate) fn fingerprint(&self) -> Option<Fingerprint> {
+    /// The fingerprint of the snapshots that are written and accepted; `None` when they are off.
+    #[must_use]
+    pub fn fingerprint(&self) -> Option<Fingerprint> {
         self.0.as_ref().map(|enabled| enabled.fingerprint)
     }
 

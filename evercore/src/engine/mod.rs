@@ -11,18 +11,18 @@ mod types;
 
 use std::fmt;
 
+pub(crate) use self::erased::AnyEngine;
 pub use self::{
     doorbell::{Doorbell, Listener},
     error::{CommitError, EngineError, EngineErrorKind},
     types::{
-        AggregateChange, Changes, CommitOutcome, EventFilter, Expected, IdBlock, Idempotency, KeyChange, Load,
-        LoadTarget, LoadedAggregate, LoadedSnapshot, LogPage, LogRead, NewEvent, NewSnapshot, SnapshotUse,
-        StoredEvent, StoredSnapshot, TypeCatalog, TypeNames,
+        AggregateChange, Changes, CommitOutcome, EventFilter, Expected, IdBlock, Idempotency, KeyChange,
+        Load, LoadTarget, LoadedAggregate, LoadedSnapshot, LogPage, LogRead, NewEvent, NewSnapshot,
+        SnapshotUse, StoredEvent, StoredSnapshot, TypeCatalog, TypeNames,
     },
 };
-pub(crate) use self::erased::AnyEngine;
-pub use crate::time::Timestamp;
 use crate::{AggregateId, AggregateTypeId, NaturalKey, Position};
+pub use crate::{context::Prepared, time::Timestamp};
 
 /// A place where events are stored.
 ///

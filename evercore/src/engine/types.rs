@@ -48,6 +48,14 @@ pub struct Changes {
     pub snapshots: Vec<NewSnapshot>,
 }
 
+impl Changes {
+    /// Whether there is nothing to write, to check or to claim.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.idempotency.is_none() && self.aggregates.is_empty()
+    }
+}
+
 /// Makes a commit happen once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Idempotency {

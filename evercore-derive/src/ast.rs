@@ -1,0 +1,145 @@
+//! What the macros were given, with the nodes as they stand in the source.
+
+use syn::{
+    Attribute, Data, DeriveInput, Field, Fields, Ident, LitStr, Path, Token, Type, Visibility, braced,
+    ext::IdentExt,
+    parse::{Parse, ParseStream},
+    punctuated::Punctuated,
+};
+
+use crate::{
+    attr::{AggregateOptions, Errors, EventOptions, FieldOptions, Naming, StateEventOptions},
+    path::Krate,
+};
+
+/// A type under `#[derive(Aggregate)]`.
+pub(crate) struct Aggregate<'a> {
+    pub(crate) item: &'a DeriveInput,
+    pub(crate) options: AggregateOptions,
+}
+
+impl<'a> Aggregate<'a> {
+    pub(crate) fn new(item: &'a DeriveInput, errors: &mut Errors) -> Self {
+        Self { item, options: AggregateOptions::read(&item.attrs, errors) }
+    }
+
+    pub(crate) fn events(&self) -> &[Path] {
+        self.options.events.as_deref().unwrap_or_default()
+    }
+}
+
+/// A type under `#[event]`.
+pub(crate) struct Event {
+    pub(crate) item: DeriveInput,
+    pub(crate) options: EventOptions,
+    /// The `#[state(…)]` attributes of its fields, which stand in the item no more: rustc does not know them.
+    pub(crate) state_attributes: Vec<Vec<Attribute>>,
+    /// Further attributes that would make it an event once more.
+    pub(crate) doubles: Vec<Attribute>,
+}
+
+impl Event {
+    pub(crate) fn new(mut item: DeriveInput, options: EventOptions) -> Self {
+        let state_attributes = fields_mut(&mut item).map(take_state_attributes).collect();
+        let doubles = item.attrs.extract_if(.., |attribute| is_event_attribute(attribute)).collect();
+        Self { item, options, state_attributes, doubles }
+    }
+}
+
+/// A type under `#[state_event(…)]`.
+pub(crate) struct StateEvent {
+    pub(crate) event: Event,
+    pub(crate) state: Option<Path>,
+    pub(crate) fields: Vec<StateField>,
+}
+
+/// A field that a state event brings into the state.
+pub(crate) struct StateField {
+    pub(crate) name: Ident,
+    pub(crate) ty: Type,
+    pub(crate) options: FieldOptions,
+}
+
+impl StateEvent {
+    pub(crate) fn new(item: DeriveInput, options: StateEventOptions, errors: &mut Errors) -> Self {
+        let event = Event::new(item, options.event);
+        let fields = match &event.item.data {
+            Data::Struct(data) if let Fields::Named(fields) = &data.fields => fields
+                .named
+                .iter()
+                .zip(&event.state_attributes)
+                .filter_map(|(field, attributes)| StateField::new(field, attributes, errors))
+                .collect(),
+            _ => Vec::new(),
+        };
+        Self { event, state: options.state, fields }
+    }
+}
+
+impl StateField {
+    fn new(field: &Field, attributes: &[Attribute], errors: &mut Errors) -> Option<Self> {
+        let options = FieldOptions::read(attributes, errors);
+        Some(Self { name: field.ident.clone()?, ty: field.ty.clone(), options })
+    }
+
+    /// The type of the value if the field is an `Option`, as far as its spelling tells.
+    pub(crate) fn is_option(&self) -> bool {
+        matches!(&self.ty, Type::Path(ty) if ty.path.segments.last().is_some_and(|last| last.ident == "Option"))
+    }
+}
+
+/// The arguments of `registry!`.
+pub(crate) struct Registry {
+    pub(crate) krate: Krate,
+    pub(crate) attributes: Vec<Attribute>,
+    pub(crate) visibility: Visibility,
+    pub(crate) name: Ident,
+    pub(crate) parts: Vec<Path>,
+}
+
+impl Parse for Registry {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let mut krate = Krate::default();
+        if input.peek(Token![crate]) && input.peek2(Token![=]) {
+            input.parse::<Token![crate]>()?;
+            input.parse::<Token![=]>()?;
+            krate = Krate::named(input.call(Path::parse_mod_style)?);
+            input.parse::<Token![;]>()?;
+        }
+        let attributes = input.call(Attribute::parse_outer)?;
+        let visibility = input.parse()?;
+        let name = input.parse()?;
+        let parts;
+        braced!(parts in input);
+        let parts = parts.call(|parts| {
+            Punctuated::<Path, Token![,]>::parse_terminated_with(parts, Path::parse_mod_style)
+        })?;
+        Ok(Self { krate, attributes, visibility, name, parts: parts.into_iter().collect() })
+    }
+}
+
+/// The name in the store: what the attribute says, or else the name of the type.
+pub(crate) fn stored_name(naming: &Naming, ident: &Ident) -> LitStr {
+    naming.name.clone().unwrap_or_else(|| LitStr::new(&ident.unraw().to_string(), ident.span()))
+}
+
+fn fields_mut(item: &mut DeriveInput) -> impl Iterator<Item = &mut Field> {
+    let fields = match &mut item.data {
+        Data::Struct(data) => Some(&mut data.fields),
+        _ => None,
+    };
+    fields.into_iter().flat_map(Fields::iter_mut)
+}
+
+fn is_event_attribute(attribute: &Attribute) -> bool {
+    last_ident(attribute.path()).is_some_and(|last| last == "event" || last == "state_event")
+}
+
+fn take_state_attributes(field: &mut Field) -> Vec<Attribute> {
+    field.attrs.extract_if(.., |attribute| attribute.path().is_ident("state")).collect()
+}
+
+/// The last name of a path.
+pub(crate) fn last_ident(path: &Path) -> Option<&Ident> {
+    path.segments.last().map(|last| &last.ident)
+}

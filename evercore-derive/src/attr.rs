@@ -1,0 +1,265 @@
+//! Attributes into structs: each option is read once, and every mistake is collected.
+
+use std::fmt::Display;
+
+use proc_macro2::TokenStream;
+use quote::ToTokens;
+use syn::{
+    Attribute, Expr, ExprPath, Lit, LitInt, LitStr, Meta, Path, Token, parse::Parser, punctuated::Punctuated,
+};
+
+use crate::path::Krate;
+
+/// The mistakes found so far.
+#[derive(Default)]
+pub(crate) struct Errors(Option<syn::Error>);
+
+impl Errors {
+    /// Adds a mistake of which these tokens are guilty.
+    pub(crate) fn at(&mut self, tokens: impl ToTokens, message: impl Display) {
+        self.push(syn::Error::new_spanned(tokens, message));
+    }
+
+    /// Adds the mistake if there is one, else hands out the value.
+    pub(crate) fn take<T>(&mut self, result: syn::Result<T>) -> Option<T> {
+        result.map_err(|error| self.push(error)).ok()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    pub(crate) fn into_tokens(self) -> TokenStream {
+        self.0.map(|error| error.into_compile_error()).unwrap_or_default()
+    }
+
+    pub(crate) fn push(&mut self, error: syn::Error) {
+        match &mut self.0 {
+            Some(errors) => errors.combine(error),
+            none => *none = Some(error),
+        }
+    }
+}
+
+/// What every macro on a type understands: how it is named in the store, and where the library is.
+#[derive(Default)]
+pub(crate) struct Naming {
+    pub(crate) name: Option<LitStr>,
+    pub(crate) aliases: Vec<LitStr>,
+    pub(crate) krate: Krate,
+    has_krate: bool,
+}
+
+impl Naming {
+    /// Reads the option if it is one of these.
+    fn read(&mut self, option: &Meta, errors: &mut Errors) -> bool {
+        let path = option.path();
+        if path.is_ident("name") {
+            set(&mut self.name, option, value(option).and_then(text), errors);
+        } else if path.is_ident("alias") {
+            self.aliases.extend(errors.take(value(option).and_then(text)));
+        } else if path.is_ident("crate") {
+            let mut krate = self.has_krate.then(Krate::default);
+            set(&mut krate, option, value(option).and_then(Krate::from_value), errors);
+            self.krate = krate.unwrap_or_default();
+            self.has_krate = true;
+        } else {
+            return false;
+        }
+        true
+    }
+}
+
+/// `#[aggregate(…)]`.
+#[derive(Default)]
+pub(crate) struct AggregateOptions {
+    pub(crate) naming: Naming,
+    pub(crate) events: Option<Vec<Path>>,
+    pub(crate) snapshot: Option<ExprPath>,
+    pub(crate) snapshot_every: Option<LitInt>,
+    pub(crate) snapshot_version: Option<LitInt>,
+    pub(crate) validate: Option<ExprPath>,
+}
+
+impl AggregateOptions {
+    pub(crate) fn read(attributes: &[Attribute], errors: &mut Errors) -> Self {
+        let mut options = Self::default();
+        for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("aggregate")) {
+            let list = attribute.meta.require_list().map(|list| list.tokens.clone());
+            let Some(tokens) = errors.take(list) else { continue };
+            for option in metas(tokens, errors) {
+                options.read_option(&option, errors);
+            }
+        }
+        options
+    }
+
+    fn read_option(&mut self, option: &Meta, errors: &mut Errors) {
+        let path = option.path();
+        if path.is_ident("events") {
+            set(&mut self.events, option, paths(option), errors);
+        } else if path.is_ident("snapshot") {
+            set(&mut self.snapshot, option, keyword(option, "off"), errors);
+        } else if path.is_ident("snapshot_every") {
+            set(&mut self.snapshot_every, option, value(option).and_then(number), errors);
+        } else if path.is_ident("snapshot_version") {
+            set(&mut self.snapshot_version, option, value(option).and_then(number), errors);
+        } else if path.is_ident("validate") {
+            set(&mut self.validate, option, value(option).and_then(function), errors);
+        } else if !self.naming.read(option, errors) {
+            errors.at(
+                path,
+                "unknown option: `#[aggregate(…)]` knows `events`, `snapshot_every`, `snapshot`, \
+                 `snapshot_version`, `validate`, `name`, `alias` and `crate`",
+            );
+        }
+    }
+}
+
+/// The options of `#[event(…)]`, and those after the state in `#[state_event(…)]`.
+#[derive(Default)]
+pub(crate) struct EventOptions {
+    pub(crate) naming: Naming,
+    pub(crate) derive: Option<ExprPath>,
+}
+
+impl EventOptions {
+    pub(crate) fn read(arguments: TokenStream, errors: &mut Errors) -> Self {
+        let options = metas(arguments, errors);
+        Self::from_metas(&options, errors)
+    }
+
+    fn from_metas(metas: &[Meta], errors: &mut Errors) -> Self {
+        let mut options = Self::default();
+        for option in metas {
+            if option.path().is_ident("derive") {
+                set(&mut options.derive, option, keyword(option, "none"), errors);
+            } else if !options.naming.read(option, errors) {
+                errors.at(
+                    option.path(),
+                    "unknown option: an event knows `name`, `alias`, `derive` and `crate`",
+                );
+            }
+        }
+        options
+    }
+}
+
+/// `#[state_event(State, …)]`.
+pub(crate) struct StateEventOptions {
+    pub(crate) state: Option<Path>,
+    pub(crate) event: EventOptions,
+}
+
+impl StateEventOptions {
+    pub(crate) fn read(arguments: TokenStream, errors: &mut Errors) -> Self {
+        let metas = metas(arguments, errors);
+        match metas.split_first() {
+            Some((Meta::Path(state), options)) => {
+                Self { state: Some(state.clone()), event: EventOptions::from_metas(options, errors) }
+            }
+            _ => Self { state: None, event: EventOptions::from_metas(&metas, errors) },
+        }
+    }
+}
+
+/// `#[state(…)]` on a field of a state event.
+#[derive(Default)]
+pub(crate) struct FieldOptions {
+    pub(crate) rename: Option<LitStr>,
+    pub(crate) skip: Option<Path>,
+    pub(crate) assign: Option<Path>,
+}
+
+impl FieldOptions {
+    pub(crate) fn read(attributes: &[Attribute], errors: &mut Errors) -> Self {
+        let mut options = Self::default();
+        for attribute in attributes {
+            let list = attribute.meta.require_list().map(|list| list.tokens.clone());
+            let Some(tokens) = errors.take(list) else { continue };
+            for option in metas(tokens, errors) {
+                options.read_option(&option, errors);
+            }
+        }
+        options
+    }
+
+    fn read_option(&mut self, option: &Meta, errors: &mut Errors) {
+        let path = option.path();
+        if path.is_ident("rename") {
+            set(&mut self.rename, option, value(option).and_then(text), errors);
+        } else if path.is_ident("skip") {
+            set(&mut self.skip, option, option.require_path_only().cloned(), errors);
+        } else if path.is_ident("assign") {
+            set(&mut self.assign, option, option.require_path_only().cloned(), errors);
+        } else {
+            errors.at(path, "unknown option: `#[state(…)]` knows `rename`, `skip` and `assign`");
+        }
+    }
+}
+
+/// Fills an option, once.
+fn set<T>(slot: &mut Option<T>, option: &Meta, value: syn::Result<T>, errors: &mut Errors) {
+    if slot.is_some() {
+        let path = option.path();
+        errors.at(path, format!("`{}` is given twice", path.to_token_stream()));
+    } else {
+        *slot = errors.take(value);
+    }
+}
+
+fn metas(tokens: TokenStream, errors: &mut Errors) -> Vec<Meta> {
+    let options = Punctuated::<Meta, Token![,]>::parse_terminated.parse2(tokens);
+    errors.take(options).unwrap_or_default().into_iter().collect()
+}
+
+fn paths(option: &Meta) -> syn::Result<Vec<Path>> {
+    let Meta::List(list) = option else {
+        return Err(syn::Error::new_spanned(
+            option,
+            "write the events in parentheses: `events(First, Second)`",
+        ));
+    };
+    let parser = Punctuated::<Path, Token![,]>::parse_terminated_with;
+    let paths =
+        list.parse_args_with(|input: syn::parse::ParseStream<'_>| parser(input, Path::parse_mod_style))?;
+    Ok(paths.into_iter().collect())
+}
+
+fn value(option: &Meta) -> syn::Result<&Expr> {
+    let mut value = &option.require_name_value()?.value;
+    // A value that comes out of a `macro_rules!` stands in an invisible group.
+    while let Expr::Group(group) = value {
+        value = &group.expr;
+    }
+    Ok(value)
+}
+
+/// A string.
+pub(crate) fn text(value: &Expr) -> syn::Result<LitStr> {
+    match value {
+        Expr::Lit(literal) if let Lit::Str(text) = &literal.lit => Ok(text.clone()),
+        _ => Err(syn::Error::new_spanned(value, "expected a string: `\"…\"`")),
+    }
+}
+
+fn number(value: &Expr) -> syn::Result<LitInt> {
+    match value {
+        Expr::Lit(literal) if let Lit::Int(number) = &literal.lit => Ok(number.clone()),
+        _ => Err(syn::Error::new_spanned(value, "expected a whole number")),
+    }
+}
+
+fn function(value: &Expr) -> syn::Result<ExprPath> {
+    match value {
+        Expr::Path(path) => Ok(path.clone()),
+        _ => Err(syn::Error::new_spanned(value, "expected the path of a function, without quotes")),
+    }
+}
+
+fn keyword(option: &Meta, word: &str) -> syn::Result<ExprPath> {
+    match value(option)? {
+        Expr::Path(path) if path.path.is_ident(word) => Ok(path.clone()),
+        other => Err(syn::Error::new_spanned(other, format!("the only value is `{word}`"))),
+    }
+}

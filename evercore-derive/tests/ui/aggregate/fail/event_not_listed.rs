@@ -1,0 +1,23 @@
+use evercore::{Aggregate, Apply, event};
+use serde::{Deserialize, Serialize};
+
+#[derive(Default, Serialize, Deserialize, Aggregate)]
+#[aggregate(events(Opened))]
+struct Account {}
+
+#[event]
+struct Opened {}
+
+impl Apply<Opened> for Account {
+    fn apply(&mut self, _event: &Opened) {}
+}
+
+#[event]
+struct Closed {}
+
+fn record<E: evercore::EventOf<Account>>(_event: &E) {}
+
+fn main() {
+    record(&Opened {});
+    record(&Closed {});
+}

@@ -1,0 +1,11 @@
+use evercore::{Aggregate, event};
+use serde::{Deserialize, Serialize};
+
+#[derive(Default, Serialize, Deserialize, Aggregate)]
+#[aggregate(events(Opened))]
+struct Account {}
+
+#[event]
+struct Opened {}
+
+fn main() {}

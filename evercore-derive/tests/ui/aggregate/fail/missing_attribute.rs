@@ -1,0 +1,7 @@
+use evercore::Aggregate;
+use serde::{Deserialize, Serialize};
+
+#[derive(Default, Serialize, Deserialize, Aggregate)]
+struct Account {}
+
+fn main() {}

@@ -1,0 +1,15 @@
+use evercore::{Aggregate, Apply, event};
+use serde::{Deserialize, Serialize};
+
+#[derive(Default, Serialize, Deserialize, Aggregate)]
+#[aggregate(events(Opened), name = "account", alias = "account")]
+struct Account {}
+
+#[event]
+struct Opened {}
+
+impl Apply<Opened> for Account {
+    fn apply(&mut self, _event: &Opened) {}
+}
+
+fn main() {}

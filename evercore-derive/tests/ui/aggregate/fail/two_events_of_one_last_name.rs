@@ -1,0 +1,20 @@
+use evercore::{Aggregate, Apply, event};
+use serde::{Deserialize, Serialize};
+
+#[derive(Default, Serialize, Deserialize, Aggregate)]
+#[aggregate(events(Opened, archive::Opened))]
+struct Account {}
+
+#[event]
+struct Opened {}
+
+impl Apply<Opened> for Account {
+    fn apply(&mut self, _event: &Opened) {}
+}
+
+mod archive {
+    #[evercore::event]
+    pub struct Opened {}
+}
+
+fn main() {}

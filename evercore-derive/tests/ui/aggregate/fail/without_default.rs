@@ -1,0 +1,15 @@
+use evercore::{Aggregate, Apply, event};
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize, Aggregate)]
+#[aggregate(events(Opened))]
+struct Account {}
+
+#[event]
+struct Opened {}
+
+impl Apply<Opened> for Account {
+    fn apply(&mut self, _event: &Opened) {}
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use evercore::event;
+
+#[event(alias = "went", alias = "went")]
+struct Moved {}
+
+fn main() {}

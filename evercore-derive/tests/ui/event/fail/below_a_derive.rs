@@ -1,0 +1,7 @@
+use evercore::event;
+
+#[derive(Debug)]
+#[event]
+struct Moved {}
+
+fn main() {}

@@ -1,0 +1,7 @@
+use evercore::event;
+
+#[derive(serde::Serialize, serde::Deserialize)]
+#[event]
+struct Moved {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use evercore::event;
+
+#[event(derive = all)]
+struct Moved {}
+
+fn main() {}

@@ -1,0 +1,5 @@
+#[evercore::event]
+#[evercore::state_event(Robot)]
+struct Moved {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use evercore::event;
+
+#[event(name = "")]
+struct Moved {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use evercore::event;
+
+#[event]
+fn moved() {}
+
+fn main() {}

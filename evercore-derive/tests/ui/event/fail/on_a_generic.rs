@@ -1,0 +1,8 @@
+use evercore::event;
+
+#[event]
+struct Moved<T> {
+    to: T,
+}
+
+fn main() {}

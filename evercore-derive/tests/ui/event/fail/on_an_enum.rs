@@ -1,0 +1,9 @@
+use evercore::event;
+
+#[event]
+enum Moved {
+    Left,
+    Right,
+}
+
+fn main() {}

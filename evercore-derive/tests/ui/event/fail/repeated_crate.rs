@@ -1,0 +1,6 @@
+use evercore::event;
+
+#[event(crate = "evercore", crate = "evercore")]
+struct Moved {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use evercore::event;
+
+#[event(name = "moved", name = "went")]
+struct Moved {}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use evercore::event;
+
+#[event]
+struct Moved {
+    #[state(skip)]
+    to: String,
+}
+
+fn main() {}

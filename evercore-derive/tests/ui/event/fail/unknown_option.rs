@@ -1,0 +1,6 @@
+use evercore::event;
+
+#[event(version = 2)]
+struct Moved {}
+
+fn main() {}

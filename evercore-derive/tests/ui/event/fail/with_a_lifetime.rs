@@ -1,0 +1,8 @@
+use evercore::event;
+
+#[event]
+struct Moved<'a> {
+    to: &'a str,
+}
+
+fn main() {}

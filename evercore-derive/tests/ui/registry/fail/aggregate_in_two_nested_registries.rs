@@ -1,0 +1,17 @@
+use evercore::{Aggregate, Apply, event, registry};
+
+#[event]
+struct Opened;
+
+#[derive(Default, Aggregate)]
+#[aggregate(events(Opened), snapshot = off)]
+struct Account;
+
+impl Apply<Opened> for Account {
+    fn apply(&mut self, _event: &Opened) {}
+}
+
+registry!(Banking { Account });
+registry!(Domain { Account, Banking });
+
+fn main() {}

@@ -1,0 +1,16 @@
+use evercore::{Aggregate, Apply, event, registry};
+
+#[event]
+struct Opened;
+
+#[derive(Default, Aggregate)]
+#[aggregate(events(Opened), snapshot = off)]
+struct Account;
+
+impl Apply<Opened> for Account {
+    fn apply(&mut self, _event: &Opened) {}
+}
+
+registry!(Domain { Account, Account });
+
+fn main() {}

@@ -1,0 +1,5 @@
+use evercore::registry;
+
+registry!(Domain { Account });
+
+fn main() {}

@@ -1,0 +1,7 @@
+use evercore::registry;
+
+struct Account;
+
+registry!(Domain { Account });
+
+fn main() {}

@@ -1,0 +1,17 @@
+use evercore::{Aggregate, state_event};
+use serde::{Deserialize, Serialize};
+
+#[derive(Default, Serialize, Deserialize, Aggregate)]
+#[aggregate(events(UserCreated))]
+struct User {
+    name: String,
+    age: u32,
+}
+
+#[derive(Debug, Clone)]
+#[state_event(User)]
+struct UserCreated {
+    name: String,
+}
+
+fn main() {}

@@ -1,0 +1,246 @@
+//! The suite that every engine has to pass.
+//!
+//! Each bullet under *Behavior* of [`StorageEngine`] is a case here, run on a fresh store. The suite is exempt
+//! from semantic versioning: a new release may ask more of an engine.
+//!
+//! An engine's package depends on `evercore` with the feature `conformance` among its dev-dependencies, and on
+//! `tokio` with the features `macros` and `rt-multi-thread`. It says in a [`Harness`] how a store is made and
+//! opened, and the macro [`conformance_tests!`](crate::conformance_tests) writes one test for each case:
+//!
+//! ```
+//! use evercore::conformance::Harness;
+//! use evercore_memory::MemoryEngine;
+//!
+//! /// Keeps a store. For an engine on files it would hold a temporary directory.
+//! struct Memory(MemoryEngine);
+//!
+//! impl Harness for Memory {
+//!     type Engine = MemoryEngine;
+//!
+//!     async fn create() -> Self {
+//!         Self(MemoryEngine::new())
+//!     }
+//!
+//!     async fn open(&self) -> MemoryEngine {
+//!         self.0.reopen()
+//!     }
+//! }
+//!
+//! evercore::conformance_tests!(Memory);
+//! # fn main() {}
+//! ```
+//!
+//! Tests are named by subject and case, `natural_keys::keys_are_swapped_in_one_commit`. Several harnesses in
+//! one file stand in modules of their own, each with its call of the macro.
+
+#![expect(clippy::unwrap_used, reason = "cases fail by panicking, as tests do")]
+
+mod aggregates;
+mod closing;
+mod events;
+mod fixtures;
+mod idempotency;
+mod ids;
+mod natural_keys;
+mod ordering;
+mod snapshots;
+mod transactions;
+mod types;
+
+use std::time::Duration;
+
+use crate::engine::StorageEngine;
+
+/// A case that takes longer waits for something that does not come.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Says how the suite gets stores of an engine.
+pub trait Harness: Sized + Send + Sync + 'static {
+    /// The engine.
+    type Engine: StorageEngine;
+
+    /// Makes a new, empty store that nobody else uses. It lives as long as the harness.
+    fn create() -> impl Future<Output = Self> + Send;
+
+    /// Opens the store. Several engines may be open at once, as in several processes, and a store may be
+    /// opened again after all of them were closed: what they wrote must be there.
+    fn open(&self) -> impl Future<Output = Self::Engine> + Send;
+}
+
+async fn run<H: Harness, F: Future<Output = ()> + Send>(case: impl FnOnce(H) -> F + Send) {
+    let harness = H::create().await;
+    let done = tokio::time::timeout(LIMIT, case(harness)).await;
+    assert!(done.is_ok(), "the case did not end within {LIMIT:?}");
+}
+
+/// Writes the list of cases down once: as functions that tests of other crates can call, and as the macro
+/// that writes these tests. (`$dollar` is how a macro writes a macro.)
+macro_rules! cases {
+    ($dollar:tt $($subject:ident { $($case:ident)* })*) => {
+        /// What [`conformance_tests!`](crate::conformance_tests) calls.
+        #[doc(hidden)]
+        pub mod cases {
+            $(pub mod $subject {
+                use crate::conformance::{Harness, run, $subject};
+
+                $(pub async fn $case<H: Harness>() {
+                    run($subject::$case::<H>).await;
+                })*
+            })*
+        }
+
+        /// Writes one test for each case of the suite; see [`conformance`](crate::conformance).
+        #[macro_export]
+        macro_rules! conformance_tests {
+            ($dollar harness:ty) => {
+                $(mod $subject {
+                    #[allow(unused_imports, reason = "the harness may be named by an absolute path")]
+                    use super::*;
+
+                    $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+                    async fn $case() {
+                        $dollar crate::conformance::cases::$subject::$case::<$dollar harness>().await;
+                    })*
+                })*
+            };
+        }
+    };
+}
+
+cases! { $
+    types {
+        a_new_store_has_none
+        every_name_gets_an_id_of_its_own
+        a_name_keeps_its_id
+        a_name_keeps_its_id_over_a_restart
+        aggregate_types_and_event_types_are_apart
+        names_differ_when_one_byte_differs
+        names_of_255_bytes_are_kept
+        callers_that_define_the_same_names_at_once_get_the_same_ids
+        types_that_others_defined_are_returned_too
+    }
+    ids {
+        ids_are_at_least_1_and_grow
+        no_id_is_handed_out_twice
+        no_id_is_handed_out_twice_over_a_restart
+        reserving_creates_no_aggregate
+    }
+    aggregates {
+        one_that_does_not_exist_is_none
+        it_is_loaded_by_id_and_by_key
+        by_id_it_is_loaded_whatever_its_type
+        one_without_events_exists
+        answers_come_in_the_order_of_the_requests
+        the_same_request_twice_gets_the_same_answer_twice
+        a_thousand_are_loaded_at_once
+        version_snapshot_and_events_belong_to_one_moment
+        those_of_a_type_come_once_page_by_page
+        they_are_there_after_a_restart
+        events_after_a_sequence_are_those_with_higher_ones
+        with_a_limit_the_first_events_are_returned
+        events_come_in_the_order_of_their_sequences
+    }
+    natural_keys {
+        a_key_is_found
+        a_key_is_found_within_its_type_only
+        the_same_key_under_two_types_is_fine
+        a_key_of_255_bytes_is_found_and_one_of_256_is_refused
+        keys_differ_when_one_byte_differs
+        a_taken_key_is_a_duplicate
+        a_change_to_a_taken_key_is_a_duplicate
+        one_key_twice_in_a_commit_is_a_duplicate
+        a_key_is_given_later
+        a_key_that_was_given_up_finds_nothing
+        a_key_that_is_not_the_expected_one_is_a_conflict
+        the_key_of_an_unknown_aggregate_does_not_change
+        keys_are_swapped_in_one_commit
+        keys_go_round_in_one_commit
+        a_freed_key_is_reused_in_the_same_commit
+        a_key_may_be_changed_to_itself
+        of_many_who_take_a_key_at_once_one_gets_it
+    }
+    events {
+        every_field_comes_back
+        reference_and_metadata_may_be_missing_or_empty
+        awkward_texts_come_back
+        long_texts_come_back
+        bytes_of_other_codecs_come_back
+        times_before_1970_and_microseconds_come_back
+        ten_thousand_in_one_commit
+    }
+    snapshots {
+        without_one_all_events_are_loaded
+        only_events_after_it_are_loaded
+        one_of_the_last_event_leaves_no_events
+        one_that_is_not_asked_for_is_ignored
+        one_with_another_fingerprint_is_a_misfit
+        one_at_or_before_after_is_none
+        a_limit_does_not_affect_it
+        a_newer_one_replaces_it
+        one_of_the_same_sequence_replaces_it
+        an_older_one_does_not_replace_it
+        each_aggregate_has_its_own
+        bytes_of_other_codecs_come_back
+    }
+    transactions {
+        after_a_conflict_nothing_is_there
+        after_a_duplicate_key_nothing_is_there
+        after_an_unknown_aggregate_nothing_is_there
+        nothing_is_a_commit_too
+        an_append_at_a_lower_sequence_is_a_conflict
+        an_append_that_leaves_a_gap_is_a_conflict
+        a_new_aggregate_that_exists_is_a_conflict
+        one_that_does_not_exist_is_unknown
+        the_actual_sequence_is_right_after_a_winner_of_three_events
+        of_two_appends_at_once_exactly_one_wins
+        a_required_aggregate_that_has_changed_is_a_conflict
+        a_required_aggregate_may_be_all_there_is
+        a_required_aggregate_stays_until_the_commit_is_visible
+        of_two_that_require_what_the_other_writes_at_most_one_wins
+        opposite_orders_do_not_deadlock
+        events_get_positions_in_their_order
+        positions_are_above_those_of_earlier_commits
+        all_events_are_recorded_at_the_time_of_the_commit
+        a_thousand_aggregates_in_one_commit
+        sixty_four_at_once_are_all_written
+        sixty_four_that_try_again_count_to_sixty_four
+        one_that_is_dropped_is_there_as_a_whole_or_not_at_all
+    }
+    idempotency {
+        a_known_key_is_repeated_and_writes_nothing
+        content_and_receipt_of_the_first_commit_are_handed_back
+        a_commit_without_events_is_repeated_too
+        a_known_key_is_looked_at_before_anything_else
+        a_failed_commit_leaves_its_key_free
+        keys_differ_when_one_byte_differs
+        of_many_commits_at_once_one_is_made
+        many_commits_to_one_aggregate_at_once_are_made_once
+        a_key_is_known_after_a_restart
+        a_forgotten_key_can_be_used_again
+        keys_of_later_commits_stay
+    }
+    ordering {
+        pages_of_every_size_show_every_event_once
+        a_full_page_ends_at_its_last_event
+        a_page_that_is_not_full_ends_at_the_head_or_further_on
+        after_the_head_there_is_nothing
+        a_filter_lets_through_what_all_of_its_parts_allow
+        a_filter_of_no_types_lets_nothing_through
+        the_filter_is_applied_before_the_limit
+        a_reader_beside_writers_misses_nothing
+        the_head_of_an_empty_store_is_the_start
+        the_head_covers_every_commit_that_returned
+        the_head_is_there_after_a_restart
+        a_time_is_located_before_what_was_recorded_at_it
+        a_time_after_everything_is_located_at_the_head
+        the_doorbell_rings_when_events_can_be_read
+        the_doorbell_rings_for_everyone_who_listens
+    }
+    closing {
+        later_calls_fail
+        the_error_names_the_engine
+        closing_twice_is_fine
+        other_engines_on_the_store_stay_open
+        what_is_under_way_is_finished_or_refused
+    }
+}

@@ -1,0 +1,270 @@
+//! The operations of a unit of work that buffer changes.
+
+use std::{any::TypeId, sync::Arc};
+
+use super::{
+    Context,
+    buffer::{BufferedEvent, Origin, Snapshot},
+};
+use crate::{
+    Aggregate, AggregateId, AggregateRef, AggregateType, Error, EventInfo, EventOf, EventOptions, NaturalKey,
+    Payload, RawEvent, Result, Sequence, SnapshotAggregate, StateAggregate, engine::NewSnapshot,
+};
+
+impl Context {
+    /// Creates an aggregate without a natural key.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ContextClosed`], and [`Error::Engine`] when a block of ids was needed and not to be had.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is created when the future is dropped.
+    pub async fn create<A: Aggregate>(&self) -> Result<StateAggregate<A>> {
+        let created = self.create_as(None, Origin::Created).await;
+        self.noted(created)
+    }
+
+    /// Creates an aggregate with a natural key. Whether another one has that key shows at commit.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Self::create), and [`Error::InvalidText`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is created when the future is dropped.
+    pub async fn create_with_key<A: Aggregate>(
+        &self,
+        key: impl TryInto<NaturalKey, Error: Into<Error>> + Send,
+    ) -> Result<StateAggregate<A>> {
+        let key = key.try_into().map_err(Into::into)?;
+        let created = self.create_as(Some(key), Origin::Created).await;
+        self.noted(created)
+    }
+
+    /// Loads the aggregate with this natural key, or creates it.
+    ///
+    /// When somebody else creates it at the same time, the commit is [`Error::DuplicateKey`] with
+    /// `load_or_create`, which [`Error::is_conflict`] counts as a conflict: the next run loads it.
+    ///
+    /// # Errors
+    ///
+    /// As [`load_by_key`](Self::load_by_key) and [`create_with_key`](Self::create_with_key).
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is created when the future is dropped.
+    pub async fn load_or_create<A: Aggregate>(
+        &self,
+        key: impl TryInto<NaturalKey, Error: Into<Error>> + Send,
+    ) -> Result<StateAggregate<A>> {
+        let key = key.try_into().map_err(Into::into)?;
+        let result = match self.find_state(&key).await {
+            Ok(Some(aggregate)) => Ok(aggregate),
+            Ok(None) => self.create_as(Some(key), Origin::LoadOrCreate).await,
+            Err(error) => Err(error),
+        };
+        self.noted(result)
+    }
+
+    /// Applies an event to the aggregate: changes its state at once, and the store at commit.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::StaleCopy`] when the unit of work has later events of the aggregate than this copy,
+    /// [`Error::Uncommitted`] when the copy contains events of another one that did not commit,
+    /// [`Error::Invalid`] when the aggregate's `validate` function refuses the result, [`Error::Encode`] and
+    /// [`Error::ContextClosed`]. After an error, aggregate and unit of work are as before.
+    pub fn apply<A: Aggregate, E: EventOf<A>>(
+        &self,
+        aggregate: &mut StateAggregate<A>,
+        event: E,
+    ) -> Result<()> {
+        self.apply_with(aggregate, event, EventOptions::new())
+    }
+
+    /// Applies an event with a time, a reference or metadata.
+    ///
+    /// # Errors
+    ///
+    /// As [`apply`](Self::apply), and [`Error::InvalidText`] for the reference.
+    #[expect(clippy::needless_pass_by_value, reason = "an event happens once")]
+    pub fn apply_with<A: Aggregate, E: EventOf<A>>(
+        &self,
+        aggregate: &mut StateAggregate<A>,
+        event: E,
+        options: EventOptions,
+    ) -> Result<()> {
+        let payload = Payload::encode(&event).map_err(|source| Error::Encode {
+            aggregate: aggregate.reference(),
+            what: E::NAME,
+            source,
+        })?;
+        let apply = |state: &mut A, info: &EventInfo| event.apply_to(state, info);
+        let applied = self.record(aggregate, E::INDEX, payload, options, apply);
+        self.noted(applied)
+    }
+
+    /// Adds an event that is already encoded, to the aggregate as it was at `after`. Its name and payload
+    /// are those of a listed event, by name or alias.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownEventType`] when the aggregate does not list it, [`Error::Decode`] when the payload
+    /// does not have the shape of its type, [`Error::StaleCopy`], [`Error::InvalidText`] and
+    /// [`Error::ContextClosed`]. At commit [`Error::Conflict`] when the aggregate is not at `after`.
+    ///
+    /// # Cancel safety
+    ///
+    /// The event is buffered or not.
+    pub async fn publish<A: Aggregate>(
+        &self,
+        id: AggregateId<A>,
+        after: Sequence,
+        event: RawEvent,
+    ) -> Result<()> {
+        let sequence = after.next();
+        let Some(index) = A::EVENTS.iter().position(|listed| listed.is_named(&event.event_type)) else {
+            return Err(Error::unknown_event_type(A::NAME, id.untyped(), sequence, &event.event_type));
+        };
+        A::decode_event(index, &event.payload)
+            .map_err(|source| Error::decode(A::NAME, id.untyped(), sequence, &event.event_type, source))?;
+        let published = self.publish_at(id, index, sequence, event).await;
+        self.noted(published)
+    }
+
+    /// Gives the aggregate another natural key. Keys may be swapped, and reused, within a unit of work:
+    /// whether another aggregate has the key shows at commit.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidText`], [`Error::StaleCopy`], [`Error::Uncommitted`], [`Error::ContextClosed`].
+    pub fn change_key<A: Aggregate>(
+        &self,
+        aggregate: &mut StateAggregate<A>,
+        key: impl TryInto<NaturalKey, Error: Into<Error>>,
+    ) -> Result<()> {
+        let key = key.try_into().map_err(Into::into)?;
+        let mut buffer = self.buffer()?;
+        self.noted(buffer.check(aggregate, &self.unit.status))?;
+        buffer.change_key(aggregate, key.clone());
+        aggregate.key = Some(key);
+        aggregate.unit = Some(Arc::clone(&self.unit.status));
+        Ok(())
+    }
+
+    /// Lets the commit succeed only if nobody changes this aggregate until then, although this unit of work
+    /// does not change it itself. Of two units of work that each require what the other changes, at most
+    /// one commits.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::StaleCopy`], [`Error::Uncommitted`], [`Error::ContextClosed`]; at commit [`Error::Conflict`].
+    pub fn require_unchanged<A: Aggregate>(&self, aggregate: &StateAggregate<A>) -> Result<()> {
+        let mut buffer = self.buffer()?;
+        self.noted(buffer.check(aggregate, &self.unit.status))?;
+        buffer.entry(aggregate).required = true;
+        Ok(())
+    }
+
+    /// Takes a snapshot of the aggregate by hand, written at commit.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Encode`], [`Error::StaleCopy`], [`Error::Uncommitted`], [`Error::ContextClosed`]; at commit
+    /// [`Error::Conflict`] when the aggregate was changed meanwhile.
+    pub fn save_snapshot<A: SnapshotAggregate>(&self, aggregate: &StateAggregate<A>) -> Result<()> {
+        let (Some(fingerprint), Some(payload)) = (A::SNAPSHOTS.fingerprint(), A::SNAPSHOTS.encode(aggregate))
+        else {
+            return Ok(());
+        };
+        let payload = payload.map_err(|source| Error::Encode {
+            aggregate: aggregate.reference(),
+            what: "the state",
+            source,
+        })?;
+        let aggregate_id = aggregate.id.untyped();
+        let snapshot = NewSnapshot { aggregate_id, sequence: aggregate.sequence, fingerprint, payload };
+        let mut buffer = self.buffer()?;
+        self.noted(buffer.check(aggregate, &self.unit.status))?;
+        buffer.entry(aggregate).snapshot = Snapshot::Saved(snapshot);
+        Ok(())
+    }
+
+    async fn create_as<A: Aggregate>(
+        &self,
+        key: Option<NaturalKey>,
+        origin: Origin,
+    ) -> Result<StateAggregate<A>> {
+        self.check_open()?;
+        let binding = self.store.binding_to_write(TypeId::of::<A>(), AggregateType::of::<A>()).await?;
+        let id = self.store.next_id().await?.typed();
+        let mut aggregate = StateAggregate::new(id, key, Sequence::NONE, binding, A::default());
+        aggregate.unit = Some(Arc::clone(&self.unit.status));
+        self.buffer()?.create(&aggregate, origin);
+        Ok(aggregate)
+    }
+
+    fn record<A: Aggregate>(
+        &self,
+        aggregate: &mut StateAggregate<A>,
+        index: usize,
+        payload: Payload,
+        options: EventOptions,
+        apply: impl FnOnce(&mut A, &EventInfo),
+    ) -> Result<()> {
+        let (time, reference, metadata) = options.or(&self.unit.defaults).resolve()?;
+        let mut buffer = self.buffer()?;
+        buffer.check(aggregate, &self.unit.status)?;
+        let sequence = aggregate.sequence.next();
+        let info = EventInfo { sequence, time, recorded_at: None, reference, metadata };
+        // Under the lock of this unit of work, so that no other copy of the aggregate comes between.
+        aggregate.change(|state| apply(state, &info)).map_err(|source| Error::Invalid {
+            aggregate: AggregateRef::new(A::NAME, aggregate.id),
+            event_type: A::EVENTS[index].name,
+            source,
+        })?;
+        let entry = buffer.entry(aggregate);
+        entry.head = sequence;
+        if A::SNAPSHOTS.is_due(entry.base, sequence) {
+            entry.snapshot = Snapshot::Lent(aggregate.lend());
+        }
+        buffer.events.push(BufferedEvent { aggregate: aggregate.id.untyped(), index, info, payload });
+        aggregate.sequence = sequence;
+        aggregate.unit = Some(Arc::clone(&self.unit.status));
+        Ok(())
+    }
+
+    async fn publish_at<A: Aggregate>(
+        &self,
+        id: AggregateId<A>,
+        index: usize,
+        sequence: Sequence,
+        event: RawEvent,
+    ) -> Result<()> {
+        let (time, reference, metadata) = event.options.or(&self.unit.defaults).resolve()?;
+        let is_buffered = self.buffer()?.entries.contains_key(&id.untyped());
+        // Nobody has a copy of the aggregate: find out that it exists, and its key.
+        let outline = if is_buffered { None } else { Some(self.outline(id).await?) };
+        let mut buffer = self.buffer()?;
+        let entry = match outline {
+            Some(outline) => buffer.entry(&outline),
+            None => buffer.entries.get_mut(&id.untyped()).ok_or(Error::ContextClosed)?,
+        };
+        if entry.head.next() != sequence {
+            let (copy, current) = (Sequence::new(sequence.get() - 1), entry.head);
+            return Err(Error::StaleCopy { aggregate: AggregateRef::new(A::NAME, id), copy, current });
+        }
+        entry.head = sequence;
+        if matches!(entry.snapshot, Snapshot::Lent(_)) {
+            // The lent state does not know this event.
+            entry.snapshot = Snapshot::None;
+        }
+        let info = EventInfo { sequence, time, recorded_at: None, reference, metadata };
+        let aggregate = id.untyped();
+        buffer.events.push(BufferedEvent { aggregate, index, info, payload: event.payload });
+        Ok(())
+    }
+}

@@ -1,0 +1,209 @@
+//! Names and ids of types, cached for every engine in the same way.
+
+use std::{
+    any::TypeId,
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use crate::{
+    Aggregate, AggregateType, AggregateTypeId, EventTypeId,
+    engine::{AnyEngine, EngineError, TypeCatalog, TypeNames},
+};
+
+/// An aggregate of the code and its types in the store.
+#[derive(Debug)]
+pub(crate) struct Binding {
+    pub(crate) rust_type: TypeId,
+    pub(crate) aggregate: AggregateType,
+    /// The ids of its name and aliases, as far as the store knows them. The first is the one to write.
+    type_ids: Vec<AggregateTypeId>,
+    /// The ids of its events, by their place in the aggregate's list, as far as the store knows them.
+    event_ids: Vec<Option<EventTypeId>>,
+    /// The reverse, with aliases.
+    indices: HashMap<EventTypeId, usize>,
+}
+
+impl Binding {
+    /// The id under which new aggregates are written and keys are found.
+    pub(crate) fn type_id(&self) -> Option<AggregateTypeId> {
+        self.type_ids.first().copied()
+    }
+
+    pub(crate) fn is_of_type(&self, type_id: AggregateTypeId) -> bool {
+        self.type_ids.contains(&type_id)
+    }
+
+    pub(crate) fn event_id(&self, index: usize) -> Option<EventTypeId> {
+        self.event_ids[index]
+    }
+
+    /// Which event of the aggregate is stored under this id.
+    pub(crate) fn index(&self, event_type: EventTypeId) -> Option<usize> {
+        self.indices.get(&event_type).copied()
+    }
+
+    fn is_complete(&self) -> bool {
+        !self.type_ids.is_empty() && self.event_ids.iter().all(Option::is_some)
+    }
+}
+
+/// What is known of the store's types. Ids never change, so what is known stays true; what is missing may
+/// have been defined by another process since.
+#[derive(Debug, Default)]
+pub(crate) struct TypeCache(RwLock<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    aggregates: Names<AggregateTypeId>,
+    events: Names<EventTypeId>,
+    bindings: HashMap<TypeId, Arc<Binding>>,
+}
+
+#[derive(Debug)]
+struct Names<Id> {
+    ids: HashMap<Arc<str>, Id>,
+    names: HashMap<Id, Arc<str>>,
+}
+
+impl<Id> Default for Names<Id> {
+    fn default() -> Self {
+        Self { ids: HashMap::new(), names: HashMap::new() }
+    }
+}
+
+impl<Id: Copy + Eq + std::hash::Hash> Names<Id> {
+    fn replace(&mut self, catalog: Vec<(Id, String)>) {
+        for (id, name) in catalog {
+            let name: Arc<str> = name.into();
+            self.ids.insert(Arc::clone(&name), id);
+            self.names.insert(id, name);
+        }
+    }
+
+    fn id(&self, name: &str) -> Option<Id> {
+        self.ids.get(name).copied()
+    }
+}
+
+impl TypeCache {
+    /// Learns all types of the store, and defines those of the given aggregates that it lacks.
+    pub(crate) async fn define(
+        &self,
+        engine: &dyn AnyEngine,
+        aggregates: &[AggregateType],
+    ) -> Result<(), EngineError> {
+        self.refresh(engine).await?;
+        let missing = self.missing(aggregates);
+        if missing != TypeNames::default() {
+            self.learn(engine.define_types(&missing).await?);
+        }
+        Ok(())
+    }
+
+    /// Learns all types of the store.
+    pub(crate) async fn refresh(&self, engine: &dyn AnyEngine) -> Result<(), EngineError> {
+        self.learn(engine.types().await?);
+        Ok(())
+    }
+
+    /// The binding of `A` for reading: what the store does not know, nobody can have written.
+    pub(crate) async fn to_read<A: Aggregate>(
+        &self,
+        engine: &dyn AnyEngine,
+    ) -> Result<Arc<Binding>, EngineError> {
+        let binding = self.binding(TypeId::of::<A>(), AggregateType::of::<A>());
+        if binding.type_id().is_some() {
+            return Ok(binding);
+        }
+        self.refresh(engine).await?;
+        Ok(self.binding(TypeId::of::<A>(), AggregateType::of::<A>()))
+    }
+
+    /// The binding for writing, with ids for all names.
+    pub(crate) async fn to_write(
+        &self,
+        engine: &dyn AnyEngine,
+        rust_type: TypeId,
+        aggregate: AggregateType,
+    ) -> Result<Arc<Binding>, EngineError> {
+        let binding = self.binding(rust_type, aggregate);
+        if binding.is_complete() {
+            return Ok(binding);
+        }
+        self.define(engine, &[aggregate]).await?;
+        Ok(self.binding(rust_type, aggregate))
+    }
+
+    pub(crate) fn aggregate_name(&self, id: AggregateTypeId) -> Option<Arc<str>> {
+        self.read(|known| known.aggregates.names.get(&id).cloned())
+    }
+
+    pub(crate) fn event_name(&self, id: EventTypeId) -> Option<Arc<str>> {
+        self.read(|known| known.events.names.get(&id).cloned())
+    }
+
+    pub(crate) fn aggregate_id(&self, name: &str) -> Option<AggregateTypeId> {
+        self.read(|known| known.aggregates.id(name))
+    }
+
+    pub(crate) fn event_id(&self, name: &str) -> Option<EventTypeId> {
+        self.read(|known| known.events.id(name))
+    }
+
+    fn binding(&self, rust_type: TypeId, aggregate: AggregateType) -> Arc<Binding> {
+        if let Some(binding) = self.read(|known| known.bindings.get(&rust_type).cloned()) {
+            return binding;
+        }
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let binding = Arc::new(known.bind(rust_type, aggregate));
+        known.bindings.insert(rust_type, Arc::clone(&binding));
+        binding
+    }
+
+    fn missing(&self, aggregates: &[AggregateType]) -> TypeNames {
+        self.read(|known| {
+            let mut names = TypeNames::default();
+            for aggregate in aggregates {
+                if known.type_ids(aggregate).is_empty() {
+                    names.aggregates.push(aggregate.name.to_owned());
+                }
+                let undefined = aggregate.events.iter().filter(|event| known.events.id(event.name).is_none());
+                names.events.extend(undefined.map(|event| event.name.to_owned()));
+            }
+            // An event may be listed by several aggregates.
+            names.events.sort_unstable();
+            names.events.dedup();
+            names
+        })
+    }
+
+    fn learn(&self, catalog: TypeCatalog) {
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        known.aggregates.replace(catalog.aggregates);
+        known.events.replace(catalog.events);
+        known.bindings.clear();
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Known) -> T) -> T {
+        read(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Known {
+    /// An aggregate that is stored under an alias stays there: its keys and ids belong to that type.
+    fn type_ids(&self, aggregate: &AggregateType) -> Vec<AggregateTypeId> {
+        let names = std::iter::once(&aggregate.name).chain(aggregate.aliases);
+        names.filter_map(|name| self.aggregates.id(name)).collect()
+    }
+
+    fn bind(&self, rust_type: TypeId, aggregate: AggregateType) -> Binding {
+        let event_ids: Vec<_> = aggregate.events.iter().map(|event| self.events.id(event.name)).collect();
+        let mut indices = HashMap::new();
+        for (index, event) in aggregate.events.iter().enumerate() {
+            let names = std::iter::once(&event.name).chain(event.aliases);
+            indices.extend(names.filter_map(|name| self.events.id(name)).map(|id| (id, index)));
+        }
+        Binding { rust_type, aggregate, type_ids: self.type_ids(&aggregate), event_ids, indices }
+    }
+}

@@ -1,0 +1,243 @@
+//! Units of work that are described first and may run several times.
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    Committed, Context, Error, EventOptions, EventStore, Metadata, Receipt, Result, RetryPolicy,
+    context::Outcome,
+};
+
+/// Describes a unit of work: how often it runs, and what its events have in common. Made by
+/// [`EventStore::unit`].
+///
+/// ```
+/// # use evercore::{Aggregate, EventStore, RetryPolicy, state_event};
+/// # use evercore_memory::MemoryEngine;
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Debug, Default, Serialize, Deserialize, Aggregate)]
+/// # #[aggregate(events(AccountOpened))]
+/// # struct Account { owner: String }
+/// # #[state_event(Account)]
+/// # struct AccountOpened { owner: String }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> evercore::Result<()> {
+/// # let store = EventStore::open::<Account>(MemoryEngine::new()).await?;
+/// let owner = String::from("Ada");
+/// let work = store.unit().retry(RetryPolicy::default()).reference("form 12");
+/// let (id, receipt) = work
+///     .run(async |ctx| {
+///         let mut account = ctx.load_or_create::<Account>("A-1").await?;
+///         ctx.apply(&mut account, AccountOpened { owner: owner.clone() })?;
+///         Ok(account.id())
+///     })
+///     .await?;
+/// assert_eq!(receipt.aggregates()[0].id, id.untyped());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Unit {
+    store: EventStore,
+    retry: RetryPolicy,
+    defaults: EventOptions,
+}
+
+impl Unit {
+    pub(crate) fn new(store: EventStore) -> Self {
+        Self { store, retry: RetryPolicy::none(), defaults: EventOptions::new() }
+    }
+
+    /// Runs it again after a conflict, and after an error of the engine that is temporary. By default it
+    /// runs once.
+    #[must_use]
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// The time of events that are applied without one.
+    #[must_use]
+    pub fn at(mut self, time: DateTime<Utc>) -> Self {
+        self.defaults = self.defaults.at(time);
+        self
+    }
+
+    /// The reference of events that are applied without one.
+    #[must_use]
+    pub fn reference(mut self, reference: impl Into<String>) -> Self {
+        self.defaults = self.defaults.reference(reference);
+        self
+    }
+
+    /// Facts about all events; those that are given with an event go before.
+    #[must_use]
+    pub fn metadata(mut self, metadata: Metadata) -> Self {
+        self.defaults = self.defaults.metadata(metadata);
+        self
+    }
+
+    /// Makes it happen once: the key, 1 to 255 bytes, is stored with the commit, and a later unit of work
+    /// with the same key writes nothing.
+    #[must_use]
+    pub fn once(self, key: impl Into<String>) -> OnceUnit {
+        OnceUnit { unit: self, key: key.into() }
+    }
+
+    /// Begins the unit of work; it is committed by hand, and so not run again.
+    #[must_use]
+    pub fn begin(&self) -> Context {
+        Context::new(self.store.clone(), self.defaults.clone(), None)
+    }
+
+    /// Runs the closure and commits, again after each conflict while the policy allows it; returns the
+    /// closure's value and the receipt.
+    ///
+    /// The closure is called with a fresh [`Context`] each time; it must not commit by itself. Accepted are
+    /// `async |ctx| { … Ok(value) }`, which may borrow shared values of its surroundings, and
+    /// `move |ctx| { let name = name.clone(); async move { … } }`.
+    ///
+    /// # Errors
+    ///
+    /// Those of the last run: of the closure, or of [`Context::commit`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`Context::commit`].
+    pub async fn run<T, F, Fut>(&self, work: F) -> Result<(T, Receipt)>
+    where
+        F: FnMut(Context) -> Fut,
+        Fut: Future<Output = Result<T>>,
+    {
+        self.try_run(work).await
+    }
+
+    /// The same as [`run`](Self::run) with an error type of the caller.
+    ///
+    /// # Errors
+    ///
+    /// Those of the last run: of the closure, or of [`Context::commit`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`Context::commit`].
+    pub async fn try_run<T, E, F, Fut>(&self, work: F) -> Result<(T, Receipt), E>
+    where
+        E: From<Error>,
+        F: FnMut(Context) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        match self.attempts(None, work).await? {
+            (value, Outcome::Fresh(receipt) | Outcome::Repeat(receipt)) => Ok((value, receipt)),
+        }
+    }
+
+    async fn attempts<T, E, F, Fut>(&self, key: Option<&str>, mut work: F) -> Result<(T, Outcome), E>
+    where
+        E: From<Error>,
+        F: FnMut(Context) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        let mut attempt = 1;
+        loop {
+            let ctx = Context::new(self.store.clone(), self.defaults.clone(), key.map(str::to_owned));
+            let mut again = false;
+            let error = match work(ctx.clone()).await {
+                Ok(value) => match ctx.commit_once().await {
+                    Ok(outcome) => return Ok((value, outcome)),
+                    Err(error) => {
+                        // With a key the next run finds out what became of this one.
+                        again = key.is_some() && matches!(error, Error::OutcomeUnknown { .. });
+                        error.into()
+                    }
+                },
+                Err(error) => error,
+            };
+            match self.retry.pause(attempt) {
+                Some(pause) if again || ctx.wants_retry() => {
+                    tracing::debug!(attempt, ?pause, "the unit of work runs again");
+                    tokio::time::sleep(pause).await;
+                    attempt += 1;
+                }
+                _ => return Err(error),
+            }
+        }
+    }
+}
+
+/// Describes a unit of work that happens once. Made by [`Unit::once`].
+///
+/// ```
+/// # use evercore::{Aggregate, Committed, EventStore, state_event};
+/// # use evercore_memory::MemoryEngine;
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Debug, Default, Serialize, Deserialize, Aggregate)]
+/// # #[aggregate(events(OrderPlaced))]
+/// # struct Order { item: String }
+/// # #[state_event(Order)]
+/// # struct OrderPlaced { item: String }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> evercore::Result<()> {
+/// # let store = EventStore::open::<Order>(MemoryEngine::new()).await?;
+/// for attempt in 1..=2 {
+///     let committed = store
+///         .unit()
+///         .once("order-4711")
+///         .run(async |ctx| {
+///             let mut order = ctx.create_with_key::<Order>("4711").await?;
+///             ctx.apply(&mut order, OrderPlaced { item: "book".into() })
+///         })
+///         .await?;
+///     assert_eq!(committed.is_repeat(), attempt == 2);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct OnceUnit {
+    unit: Unit,
+    key: String,
+}
+
+impl OnceUnit {
+    /// Runs the closure and commits, as [`Unit::run`] does, unless a commit with the key was made before.
+    ///
+    /// The closure runs in any case; its changes are what is written once. With a retry policy an
+    /// [`Error::OutcomeUnknown`] is cleared up by running again.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Unit::run`], [`Error::KeyReused`] when the earlier commit was of other aggregate types or
+    /// natural keys, and [`Error::InvalidText`] for the key.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`Context::commit`]; running again with the same key finds out what happened.
+    pub async fn run<T, F, Fut>(&self, work: F) -> Result<Committed<T>>
+    where
+        F: FnMut(Context) -> Fut,
+        Fut: Future<Output = Result<T>>,
+    {
+        self.try_run(work).await
+    }
+
+    /// The same as [`run`](Self::run) with an error type of the caller.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`run`](Self::run).
+    pub async fn try_run<T, E, F, Fut>(&self, work: F) -> Result<Committed<T>, E>
+    where
+        E: From<Error>,
+        F: FnMut(Context) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        Ok(match self.unit.attempts(Some(&self.key), work).await? {
+            (value, Outcome::Fresh(receipt)) => Committed::Fresh(value, receipt),
+            (_, Outcome::Repeat(receipt)) => Committed::Repeat(receipt),
+        })
+    }
+}

@@ -1,0 +1,195 @@
+//! What comes with events, and what is refused.
+
+use chrono::{DateTime, Utc};
+use evercore::{Error, EventOptions, InvalidText, Metadata, RawEvent, Sequence};
+
+use crate::domain::{
+    Account, Deposited, Diary, Domain, DomainEvent, Noted, User, UserEvent, UserLoggedIn, Withdrawn, store,
+    stored_user,
+};
+
+fn precise() -> DateTime<Utc> {
+    "2026-03-01T12:00:00.123456789Z".parse().unwrap()
+}
+
+#[tokio::test]
+async fn time_reference_and_metadata_reach_apply_live_and_replayed_alike() {
+    let store = store().await;
+    let ctx = store.begin();
+    let mut diary = ctx.create::<Diary>().await.unwrap();
+    let metadata = Metadata::new().with_correlation_id("request-7").with("n", 1);
+    let options = EventOptions::new().at(precise()).reference("page 3").metadata(metadata.clone());
+    ctx.apply_with(&mut diary, Noted("one".into()), options).unwrap();
+    ctx.apply(&mut diary, Noted("two".into())).unwrap();
+    ctx.commit().await.unwrap();
+
+    let loaded = store.load(diary.id()).await.unwrap();
+    assert_eq!(loaded.state(), diary.state());
+    let [one, two] = &loaded.entries[..] else { panic!("{loaded:?}") };
+    assert_eq!(one.time, "2026-03-01T12:00:00.123456Z".parse::<DateTime<Utc>>().unwrap());
+    assert_eq!((one.sequence, one.reference.as_deref()), (1, Some("page 3")));
+    assert_eq!((two.sequence, two.reference.as_deref()), (2, None));
+    assert_eq!(one.correlation.as_deref(), Some("request-7"));
+
+    let history = store.read_only().history(diary.id()).await.unwrap();
+    let stored = &history.events[0];
+    assert_eq!((stored.time(), stored.reference()), (one.time, Some("page 3")));
+    assert_eq!(stored.metadata(), &metadata);
+    assert_eq!(stored.info().recorded_at(), Some(stored.recorded_at()));
+}
+
+#[tokio::test]
+async fn a_unit_gives_its_events_what_they_lack() {
+    let store = store().await;
+    let unit = store
+        .unit()
+        .at(precise())
+        .reference("batch")
+        .metadata(Metadata::new().with_correlation_id("c").with("from", "unit"));
+    let (id, _) = unit
+        .run(async |ctx| {
+            let mut diary = ctx.create::<Diary>().await?;
+            ctx.apply(&mut diary, Noted("plain".into()))?;
+            let own = EventOptions::new().reference("own").metadata(Metadata::new().with("from", "event"));
+            ctx.apply_with(&mut diary, Noted("own".into()), own)?;
+            Ok(diary.id())
+        })
+        .await
+        .unwrap();
+    let events = store.read_only().history(id).await.unwrap().events;
+    assert_eq!((events[0].reference(), events[1].reference()), (Some("batch"), Some("own")));
+    assert_eq!(events[0].time(), events[1].time());
+    let from = |index: usize| events[index].metadata().get("from").and_then(|from| from.as_str());
+    assert_eq!((from(0), from(1)), (Some("unit"), Some("event")));
+    assert_eq!(events[1].metadata().correlation_id(), Some("c"));
+}
+
+#[tokio::test]
+async fn a_refused_event_leaves_aggregate_and_context_as_they_were() {
+    let store = store().await;
+    let ctx = store.begin();
+    let mut account = ctx.create::<Account>().await.unwrap();
+    ctx.apply(&mut account, Deposited(10)).unwrap();
+    let error = ctx.apply(&mut account, Withdrawn(11)).unwrap_err();
+    assert_eq!(error.to_string(), format!("Withdrawn would make Account {} invalid", account.id()));
+    let source = std::error::Error::source(&error).unwrap();
+    assert_eq!(source.to_string(), "overdrawn by 1");
+    assert_eq!((account.balance(), account.sequence().get()), (10, 1));
+    ctx.apply(&mut account, Withdrawn(10)).unwrap();
+    assert_eq!(ctx.commit().await.unwrap().aggregates()[0].sequence.get(), 2);
+
+    // Of an aggregate that was only loaded nothing is left that would be checked at commit.
+    let ctx = store.begin();
+    let mut copy = ctx.load(account.id()).await.unwrap();
+    ctx.apply(&mut copy, Withdrawn(1)).unwrap_err();
+    store
+        .with_context(async |other| {
+            let mut account = other.load(account.id()).await?;
+            other.apply(&mut account, Deposited(1))
+        })
+        .await
+        .unwrap();
+    ctx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn texts_with_nul_or_over_their_limit_are_refused_with_both_lengths() {
+    let store = store().await;
+    let ctx = store.begin();
+    let error = ctx.create_with_key::<User>("x".repeat(256)).await.unwrap_err();
+    assert_eq!(error.to_string(), "natural key is 256 bytes long, the limit is 255");
+    let error = ctx.create_with_key::<User>("").await.unwrap_err();
+    assert_eq!(error.to_string(), "natural key is empty");
+    let error = store.load_by_key::<User>("a\0b").await.unwrap_err();
+    assert_eq!(error.to_string(), "natural key contains U+0000 at byte 1");
+    let mut diary = ctx.create::<Diary>().await.unwrap();
+    let options = EventOptions::new().reference("a\0");
+    let error = ctx.apply_with(&mut diary, Noted("x".into()), options).unwrap_err();
+    assert!(matches!(error, Error::InvalidText(InvalidText::Nul { what: "reference", at: 1 })));
+    assert!(diary.entries.is_empty());
+    // 255 bytes are fine, and U+0000 is fine inside a payload.
+    let mut longest = ctx.create_with_key::<Diary>("ä".repeat(127) + "x").await.unwrap();
+    ctx.apply(&mut longest, Noted("nul \0".into())).unwrap();
+    ctx.commit().await.unwrap();
+    assert_eq!(store.load(longest.id()).await.unwrap().entries[0].text, "nul \0");
+}
+
+#[tokio::test]
+async fn raw_events_are_published_and_checked() {
+    let store = store().await;
+    let id = stored_user(&store, "john", 1).await;
+    let ctx = store.begin();
+    let login = || RawEvent::from_json("UserLoggedIn", "{}");
+    ctx.publish(id, Sequence::new(2), login().with_options(EventOptions::new().reference("raw")))
+        .await
+        .unwrap();
+    ctx.publish(id, Sequence::new(3), login()).await.unwrap();
+    assert_eq!(ctx.load(id).await.unwrap().logins, 3);
+
+    let error = ctx.publish(id, Sequence::new(3), login()).await.unwrap_err();
+    assert!(matches!(error, Error::StaleCopy { .. }), "{error}");
+    let error = ctx.publish(id, Sequence::new(4), RawEvent::from_json("Nonsense", "{}")).await.unwrap_err();
+    assert!(matches!(error, Error::UnknownEventType { .. }), "{error}");
+    let error =
+        ctx.publish(id, Sequence::new(4), RawEvent::from_json("UserCreated", "{}")).await.unwrap_err();
+    assert!(matches!(error, Error::Decode { .. }), "{error}");
+    let nobody = evercore::AggregateId::<User>::new(4711);
+    assert!(ctx.publish(nobody, Sequence::NONE, login()).await.unwrap_err().is_not_found());
+
+    let receipt = ctx.commit().await.unwrap();
+    assert_eq!(receipt.aggregates()[0].key.as_ref().map(|key| key.as_str()), Some("john"));
+    let history = store.read_only().history(id).await.unwrap();
+    assert_eq!(history.events[2].reference(), Some("raw"));
+    assert_eq!(store.load(id).await.unwrap().logins, 3);
+
+    let ctx = store.begin();
+    let error = ctx.publish(id, Sequence::new(3), login()).await.unwrap_err();
+    assert!(matches!(error, Error::StaleCopy { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn the_raw_history_has_snapshot_and_all_events() {
+    let store = store().await;
+    let id = stored_user(&store, "john", 6).await;
+    let history = store.read_only().history(id).await.unwrap();
+    assert_eq!((history.aggregate_type.as_str(), history.version.get()), ("User", 7));
+    assert_eq!(history.key.as_ref().map(|key| key.as_str()), Some("john"));
+    let sequences: Vec<_> = history.events.iter().map(|event| event.sequence().get()).collect();
+    assert_eq!(sequences, [1, 2, 3, 4, 5, 6, 7]);
+    let snapshot = history.snapshot.unwrap();
+    assert_eq!(snapshot.sequence.get(), 7);
+    assert_eq!(snapshot.payload.decode::<User>().unwrap().logins, 6);
+}
+
+#[tokio::test]
+async fn recorded_events_decode_by_aggregate_by_registry_and_alone() {
+    let store = store().await;
+    let id = stored_user(&store, "john", 1).await;
+    let events = store.read_only().history(id).await.unwrap().events;
+    assert!(
+        matches!(events[0].decode::<User>().unwrap(), UserEvent::UserCreated(event) if event.username == "john")
+    );
+    let decoded = events[1].decode::<Domain>().unwrap();
+    assert!(matches!(decoded, DomainEvent::User(UserEvent::UserLoggedIn(_))));
+    assert!(events[1].decode_event::<UserLoggedIn>().unwrap().is_some());
+    assert!(events[1].decode_event::<Deposited>().unwrap().is_none());
+    assert!(matches!(events[1].decode::<Account>(), Err(Error::UnknownEventType { .. })));
+}
+
+#[tokio::test]
+async fn ten_thousand_events_in_one_context() {
+    let store = store().await;
+    let id = stored_user(&store, "john", 10_500).await;
+    let user = store.load(id).await.unwrap();
+    assert_eq!((user.logins, user.sequence().get()), (10_500, 10_501));
+    let ctx = store.begin();
+    let mut account = ctx.create::<Account>().await.unwrap();
+    for _ in 0..10_001 {
+        ctx.apply(&mut account, Deposited(1)).unwrap();
+    }
+    ctx.commit().await.unwrap();
+    // More than one page, and no snapshot to start from.
+    let loaded = store.load(account.id()).await.unwrap();
+    assert_eq!((loaded.balance(), loaded.replay().events), (10_001, 10_001));
+    assert_eq!(store.read_only().history(account.id()).await.unwrap().events.len(), 10_001);
+}

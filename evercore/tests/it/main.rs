@@ -1,0 +1,13 @@
+//! Behaviour through the public API, on the memory engine.
+
+mod closures;
+mod conditions;
+mod context;
+mod domain;
+mod errors;
+mod events;
+mod log;
+mod observed;
+mod snapshots;
+mod store;
+mod unit;

@@ -1,0 +1,146 @@
+//! A wrapper engine that counts round trips and fails on demand.
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
+use evercore::{
+    AggregateId, AggregateTypeId, NaturalKey, Position,
+    engine::{
+        Changes, CommitError, CommitOutcome, EngineError, EngineErrorKind, IdBlock, Listener, Load,
+        LoadedAggregate, LogPage, LogRead, StorageEngine, Timestamp, TypeCatalog, TypeNames,
+    },
+};
+use evercore_memory::MemoryEngine;
+
+/// What the next commit does.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Fault {
+    /// It fails before anything is written.
+    Before(EngineErrorKind),
+    /// It writes, and then the connection is lost.
+    AfterCommit,
+    /// The connection is lost, and nothing was written.
+    Lost,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ObservedEngine {
+    inner: MemoryEngine,
+    calls: Arc<AtomicUsize>,
+    faults: Arc<Mutex<Vec<Fault>>>,
+    loses_events: Arc<AtomicBool>,
+}
+
+impl ObservedEngine {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// Commits from now on meet these faults, one each, the last one first.
+    pub(crate) fn fail_commits(&self, faults: &[Fault]) {
+        self.faults.lock().unwrap().extend(faults);
+    }
+
+    /// Loads from now on lack the last event of each aggregate, against the contract.
+    pub(crate) fn lose_events(&self) {
+        self.loses_events.store(true, Ordering::SeqCst);
+    }
+
+    /// How many calls there were since the last time this was asked.
+    pub(crate) fn take_calls(&self) -> usize {
+        self.calls.swap(0, Ordering::SeqCst)
+    }
+
+    fn counted(&self) -> &MemoryEngine {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        &self.inner
+    }
+
+    fn error(kind: EngineErrorKind) -> EngineError {
+        EngineError::new("observed", "commit", kind, "a fault of the test")
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+impl StorageEngine for ObservedEngine {
+    fn name(&self) -> &'static str {
+        "observed"
+    }
+
+    async fn define_types(&self, names: &TypeNames) -> Result<TypeCatalog, EngineError> {
+        self.counted().define_types(names).await
+    }
+
+    async fn types(&self) -> Result<TypeCatalog, EngineError> {
+        self.counted().types().await
+    }
+
+    async fn reserve_ids(&self, count: u32) -> Result<IdBlock, EngineError> {
+        self.counted().reserve_ids(count).await
+    }
+
+    async fn commit(&self, changes: &Changes) -> Result<CommitOutcome, CommitError> {
+        let fault = self.faults.lock().unwrap().pop();
+        let lost = || CommitError::OutcomeUnknown(Self::error(EngineErrorKind::ConnectionLost));
+        match fault {
+            None => self.counted().commit(changes).await,
+            Some(Fault::Before(kind)) => Err(Self::error(kind).into()),
+            Some(Fault::Lost) => Err(lost()),
+            Some(Fault::AfterCommit) => {
+                self.counted().commit(changes).await?;
+                Err(lost())
+            }
+        }
+    }
+
+    async fn forget_keys(&self, before: Timestamp) -> Result<u64, EngineError> {
+        self.counted().forget_keys(before).await
+    }
+
+    async fn find_by_key(
+        &self,
+        type_id: AggregateTypeId,
+        key: &NaturalKey,
+    ) -> Result<Option<AggregateId>, EngineError> {
+        self.counted().find_by_key(type_id, key).await
+    }
+
+    async fn load(&self, requests: &[Load]) -> Result<Vec<Option<LoadedAggregate>>, EngineError> {
+        let mut loaded = self.counted().load(requests).await?;
+        if self.loses_events.load(Ordering::SeqCst) {
+            loaded.iter_mut().flatten().for_each(|aggregate| drop(aggregate.events.pop()));
+        }
+        Ok(loaded)
+    }
+
+    async fn aggregate_ids(
+        &self,
+        type_id: AggregateTypeId,
+        after: Option<AggregateId>,
+        limit: u32,
+    ) -> Result<Vec<AggregateId>, EngineError> {
+        self.counted().aggregate_ids(type_id, after, limit).await
+    }
+
+    async fn read_log(&self, read: &LogRead) -> Result<LogPage, EngineError> {
+        self.counted().read_log(read).await
+    }
+
+    async fn head(&self) -> Result<Position, EngineError> {
+        self.counted().head().await
+    }
+
+    async fn locate(&self, since: Timestamp) -> Result<Position, EngineError> {
+        self.counted().locate(since).await
+    }
+
+    fn watch(&self) -> Listener {
+        self.inner.watch()
+    }
+
+    async fn close(&self) -> Result<(), EngineError> {
+        self.counted().close().await
+    }
+}

@@ -1,0 +1,94 @@
+//! Running the examples as a reader would, each in a directory of its own.
+
+use std::{fs, path::Path};
+
+use crate::{
+    Failure, Result,
+    run::{Cargo, Stream, root},
+};
+
+/// Runs every file of `examples/`.
+pub(crate) fn run() -> Result {
+    for name in names(&root().join("examples"))? {
+        let example = Example::new(name)?;
+        let first = example.run()?;
+        if example.name == "quickstart" {
+            let second = example.run()?;
+            quickstart_remembers(&first, &second).map_err(|reason| example.cargo.failure(&reason))?;
+        }
+    }
+    Ok(())
+}
+
+struct Example {
+    name: String,
+    cargo: Cargo,
+}
+
+impl Example {
+    /// Prepares an empty directory for it below `target/`.
+    fn new(name: String) -> Result<Self> {
+        let directory = root().join("target").join("examples").join(&name);
+        if directory.exists() {
+            fs::remove_dir_all(&directory).map_err(Failure::at(&directory))?;
+        }
+        fs::create_dir_all(&directory).map_err(Failure::at(&directory))?;
+        let cargo = Cargo::new("run --quiet --all-features --example").with_argument(name.as_str());
+        Ok(Self { name, cargo: cargo.in_directory(directory) })
+    }
+
+    /// Runs it and returns what it printed.
+    fn run(&self) -> Result<String> {
+        eprintln!("{}", self.cargo);
+        let output = self.cargo.run_reading(Stream::Stdout)?;
+        if output.succeeded { Ok(output.text) } else { Err(self.cargo.failure(&"the example failed")) }
+    }
+}
+
+fn names(directory: &Path) -> Result<Vec<String>> {
+    let entries = fs::read_dir(directory).map_err(Failure::at(directory))?;
+    let mut names = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(Failure::at(directory))?.path();
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            names.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// The first run creates a user; the second has to find it and to replay what the first one stored.
+fn quickstart_remembers(first: &str, second: &str) -> Result<(), &'static str> {
+    match (replayed(first).unwrap_or(0), replayed(second)) {
+        (_, None) => Err("the second run does not say how many events it replayed"),
+        (before, Some(after)) if after <= before => {
+            Err("the second run did not find what the first one stored")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The number in the line that says how many events were replayed.
+fn replayed(output: &str) -> Option<u64> {
+    let line = output.lines().find(|line| line.contains("replayed"))?;
+    line.split(|letter: char| !letter.is_ascii_digit()).find_map(|number| number.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quickstart_remembers;
+
+    #[test]
+    fn a_second_run_that_replays_what_the_first_stored() {
+        assert_eq!(quickstart_remembers("created a user\n", "found it, replayed 2 events\n"), Ok(()));
+        assert_eq!(quickstart_remembers("replayed 0 events\n", "replayed 2 events\n"), Ok(()));
+    }
+
+    #[test]
+    fn a_second_run_that_starts_anew() {
+        assert!(quickstart_remembers("replayed 0 events\n", "replayed 0 events\n").is_err());
+        assert!(quickstart_remembers("created a user\n", "created a user\n").is_err());
+        assert!(quickstart_remembers("", "").is_err());
+    }
+}

@@ -1,0 +1,12 @@
+//! The tasks of this repository, for `cargo xtask`. They need a Rust toolchain and a C compiler, nothing more.
+
+pub mod ci;
+mod count;
+mod examples;
+mod failure;
+mod manifest;
+pub mod run;
+pub mod test;
+pub mod tidy;
+
+pub use self::failure::{Failure, Result};

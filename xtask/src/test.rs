@@ -1,0 +1,48 @@
+//! `cargo xtask test`: runs everything that can be run.
+//!
+//! All calls of cargo name the whole workspace with all features, so that nothing is built twice.
+
+pub use crate::count::TestCount;
+use crate::{
+    Result, examples,
+    run::{Cargo, Output, Stream, step},
+};
+
+/// Runs the tests and doctests of all crates, and every example.
+///
+/// # Errors
+///
+/// When one of them fails.
+pub fn test() -> Result<TestCount> {
+    let tests = step("tests", tests)?;
+    let doctests = step("doctests", doctests)?;
+    step("examples", examples::run)?;
+    Ok(tests + doctests)
+}
+
+/// With cargo-nextest where it is installed, else with what every toolchain has.
+fn tests() -> Result<TestCount> {
+    if Cargo::new("nextest --version").succeeds() {
+        let nextest = Cargo::new("nextest run --workspace --all-features --no-fail-fast");
+        let output = nextest.run_reading(Stream::Stderr)?;
+        return judge(&nextest, TestCount::of_nextest(&output.text), &output);
+    }
+    cargo_test(&Cargo::new("test --workspace --all-features --no-fail-fast --lib --bins --tests --examples"))
+}
+
+fn doctests() -> Result<TestCount> {
+    cargo_test(&Cargo::new("test --workspace --all-features --no-fail-fast --doc"))
+}
+
+fn cargo_test(cargo: &Cargo) -> Result<TestCount> {
+    let output = cargo.run_reading(Stream::Stdout)?;
+    judge(cargo, Some(TestCount::of_cargo_test(&output.text)), &output)
+}
+
+fn judge(cargo: &Cargo, count: Option<TestCount>, output: &Output) -> Result<TestCount> {
+    match count {
+        Some(count) if output.succeeded && count.failed == 0 => Ok(count),
+        Some(count) => Err(cargo.failure(&count)),
+        None => Err(cargo.failure(&"no test was run")),
+    }
+}
