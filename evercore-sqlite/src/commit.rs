@@ -59,9 +59,9 @@ pub(crate) async fn write_in(
     engine: &SqliteEngine,
     changes: &Changes,
 ) -> Result<CommitOutcome, CommitError> {
-    let file = statements::database_file(connection).await?;
-    if file != engine.file() {
-        return Err(Problem::OtherDatabase { file, store: engine.file().to_owned() }.into());
+    let transaction = statements::database(connection).await?;
+    if transaction != engine.database() {
+        return Err(Problem::OtherDatabase { transaction, store: engine.database().to_owned() }.into());
     }
     write(connection, changes).await
 }

@@ -29,7 +29,7 @@ use crate::{
 pub struct SqliteEngine {
     source: Source,
     /// The database's file, as SQLite names it.
-    file: String,
+    database: String,
     threads: Threads,
     pool: OnceLock<SqlitePool>,
     /// The pool that the application gave, which is its own to close.
@@ -62,7 +62,7 @@ impl SqliteEngine {
     /// finds it.
     pub async fn from_pool(pool: SqlitePool) -> Result<Self, EngineError> {
         let open = async {
-            let file = statements::database_file(&mut *pool.acquire().await?).await?;
+            let file = statements::database(&mut *pool.acquire().await?).await?;
             match Path::new(&file).is_file() {
                 true => Ok(Location::File(file.into())),
                 false => Err(Problem::UnsharedPool),
@@ -73,13 +73,13 @@ impl SqliteEngine {
         Ok(Self { given_pool: Some(pool), ..engine })
     }
 
-    pub(crate) fn file(&self) -> &str {
-        &self.file
+    pub(crate) fn database(&self) -> &str {
+        &self.database
     }
 
     pub(crate) async fn open(source: Source) -> Result<Self, EngineError> {
-        let (threads, file) = start(&source).await.map_err(|problem| problem.during("open the store"))?;
-        Ok(Self { source, file, threads, pool: OnceLock::new(), given_pool: None })
+        let (threads, database) = start(&source).await.map_err(|problem| problem.during("open the store"))?;
+        Ok(Self { source, database, threads, pool: OnceLock::new(), given_pool: None })
     }
 
     /// Brings the schema to this version of the library. [`connect`](Self::connect) does that by itself, unless
@@ -109,7 +109,7 @@ impl SqliteEngine {
     }
 }
 
-/// Starts the threads, the one that writes first, and asks for the name of the database's file.
+/// Starts the threads, the one that writes first, and asks which database it is.
 async fn start(source: &Source) -> Result<(Threads, String), Problem> {
     let readers = match source.location {
         Location::File(_) => Readers::Own,
@@ -133,8 +133,8 @@ async fn start(source: &Source) -> Result<(Threads, String), Problem> {
             threads.start_reader(move || own.open_reader()).await?;
         }
     }
-    let file = threads.write(|connection| driver::now(statements::database_file(connection))).await?;
-    Ok((threads, file))
+    let database = threads.write(|connection| driver::now(statements::database(connection))).await?;
+    Ok((threads, database))
 }
 
 impl fmt::Debug for SqliteEngine {

@@ -31,8 +31,8 @@ pub(crate) enum Problem {
     Url(String),
     #[error("the pool's database is in memory and cannot be shared; use the engine's own pool")]
     UnsharedPool,
-    #[error("the transaction is one of {file:?}, the store is in {store:?}")]
-    OtherDatabase { file: String, store: String },
+    #[error("the transaction is one of {transaction:?}, the store is in {store:?}")]
+    OtherDatabase { transaction: String, store: String },
     #[error("the engine was closed")]
     Closed,
     #[error("a thread of the engine panicked")]

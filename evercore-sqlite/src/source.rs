@@ -4,7 +4,7 @@ use std::{
     fmt, fs,
     num::NonZero,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicU32, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -63,15 +63,15 @@ pub(crate) enum Migration {
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Location {
     File(PathBuf),
-    /// The name of a database of SQLite's `memdb`, which all connections of one process can open.
-    Memory(String),
+    /// In memory, told apart by a number.
+    Memory(u32),
 }
 
 impl Location {
     /// A database in memory that is not there yet.
     pub(crate) fn new_memory() -> Self {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        Self::Memory(format!("/evercore-{}", COUNT.fetch_add(1, Ordering::Relaxed)))
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        Self::Memory(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 
     /// What a URL names; `None` when it is not one of SQLite, or says what is not understood.
@@ -121,6 +121,9 @@ impl Source {
             };
             connection.pragma_update(None, "synchronous", synchronous)?;
         }
+        if let Location::Memory(number) = self.location {
+            connection.pragma_update(None, "application_id", number)?;
+        }
         if let Some(pages) = self.settings.max_pages {
             connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
         }
@@ -147,8 +150,8 @@ impl Source {
             Location::File(path) if is_too_short(path) => return Err(Problem::NoDatabase(path.clone())),
             Location::File(path) => Connection::open_with_flags(path, flags)
                 .map_err(|source| Problem::Open { path: path.clone(), source })?,
-            Location::Memory(name) => {
-                let uri = format!("file:{name}?vfs=memdb");
+            Location::Memory(number) => {
+                let uri = format!("file:{}?vfs=memdb", memory_name(*number));
                 Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI)?
             }
         };
@@ -188,11 +191,16 @@ impl Source {
             options = options.pragma("max_page_count", pages.to_string());
         }
         match (&self.location, self.settings.access) {
-            (Location::Memory(name), _) => options.filename(name).vfs("memdb"),
+            (Location::Memory(number), _) => options.filename(memory_name(*number)).vfs("memdb"),
             (Location::File(path), Access::ReadOnly) => options.filename(path).read_only(true),
             (Location::File(path), _) => options.filename(path).journal_mode(SqliteJournalMode::Wal),
         }
     }
+}
+
+/// All connections of one process can open a database of SQLite's `memdb` whose name begins with a slash.
+fn memory_name(number: u32) -> String {
+    format!("/evercore-{number}")
 }
 
 /// SQLite takes a file that is shorter than its smallest page for a new database, and overwrites it. Only an

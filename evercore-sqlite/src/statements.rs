@@ -46,7 +46,7 @@ texts! {
 }
 
 texts! {
-    DATABASE_FILE = "database_file";
+    DATABASE = "database";
     COMMIT_TIME = "commit_time";
     FIND_IDEMPOTENCY_KEY = "find_idempotency_key";
     INSERT_IDEMPOTENCY_KEY = "insert_idempotency_key";
@@ -60,11 +60,11 @@ texts! {
     PUT_SNAPSHOT = "put_snapshot";
 }
 
-/// The file of a connection's database, as SQLite names it.
-pub(crate) async fn database_file(connection: &mut impl Connection) -> Result<String, Problem> {
-    match connection.row(DATABASE_FILE, &[]).await? {
-        Some([Value::Text(file)]) => Ok(file),
-        _ => Ok(String::new()),
+/// Which database a connection is on: its file, as SQLite names it.
+pub(crate) async fn database(connection: &mut impl Connection) -> Result<String, Problem> {
+    match connection.row(DATABASE, &[]).await? {
+        Some([file]) => row::text("the name of a database", file),
+        None => Ok(String::new()),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use evercore::{
-    Aggregate, Apply, Error, EventStore, Sequence,
+    Aggregate, Apply, Error, EventStore, Position, Sequence,
     engine::{CommitError, EngineErrorKind, EventFilter, StorageEngine, TransactionalEngine},
     event,
 };
@@ -105,16 +105,22 @@ async fn both_drivers_write_the_same_rows() -> TestResult {
 #[tokio::test]
 async fn a_transaction_of_another_database_is_refused() -> TestResult {
     let (place, elsewhere) = (Place::new(), Place::new());
-    let (engine, other) = (place.engine().await, elsewhere.engine().await);
-    let types = define(&engine).await;
-    define(&other).await;
-    let id = new_id(&engine).await;
-    let mut transaction = other.begin().await?;
-    let refused = engine.commit_in(&append(types, id, 0, 1), &mut transaction).await;
-    let Err(CommitError::Engine(error)) = refused else { panic!("it is refused: {refused:?}") };
-    assert_eq!(error.kind(), EngineErrorKind::Unsupported);
-    other.finish(transaction).await?;
-    assert_eq!(other.head().await?, engine.head().await?);
+    let in_memory = async || SqliteEngine::builder().connect().await;
+    for (engine, other) in [
+        (place.engine().await, elsewhere.engine().await),
+        (in_memory().await?, in_memory().await?),
+        (in_memory().await?, place.engine().await),
+    ] {
+        let types = define(&engine).await;
+        define(&other).await;
+        let id = new_id(&engine).await;
+        let mut transaction = other.begin().await?;
+        let refused = engine.commit_in(&append(types, id, 0, 1), &mut transaction).await;
+        let Err(CommitError::Engine(error)) = refused else { panic!("it is refused: {refused:?}") };
+        assert_eq!(error.kind(), EngineErrorKind::Unsupported);
+        other.finish(transaction).await?;
+        assert_eq!(other.head().await?, Position::START);
+    }
     Ok(())
 }
 
