@@ -4,4 +4,6 @@
 pub mod decisions {
     #[doc = include_str!("../docs/decisions/0000-template.md")]
     pub mod _0000_template {}
+    #[doc = include_str!("../docs/decisions/0002-sqlite-driver.md")]
+    pub mod _0002_sqlite_driver {}
 }
