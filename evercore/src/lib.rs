@@ -1,4 +1,108 @@
-//! An event store and event-sourcing library.
+//! An event store and event-sourcing library: typed aggregates that are rebuilt from their events, one atomic unit
+//! of work over several of them, snapshots, natural keys, and a log of all events in one order.
+//!
+//! Plain structs are annotated, and a backend crate is picked: `evercore-memory` for tests, `evercore-sqlite`
+//! for everything on one machine. The API and its guarantees are the same on all of them.
+//!
+//! ```
+//! use evercore::{Aggregate, Apply, EventStore, RetryPolicy, event, state_event};
+//! use evercore_memory::MemoryEngine;
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Debug, Default, Clone, Serialize, Deserialize, Aggregate)]
+//! #[aggregate(events(UserCreated, UserUpdated, UserLoggedIn))]
+//! pub struct User {
+//!     pub username: String,
+//!     pub email: String,
+//!     pub logins: u64,
+//! }
+//!
+//! #[state_event(User)] // copies its fields into the state, by name
+//! pub struct UserCreated {
+//!     pub username: String,
+//!     pub email: String,
+//! }
+//!
+//! #[state_event(User)] // a field that is None leaves the state's field alone
+//! pub struct UserUpdated {
+//!     pub username: Option<String>,
+//!     pub email: Option<String>,
+//! }
+//!
+//! #[event] // any other event: the user says what it does
+//! pub struct UserLoggedIn {}
+//!
+//! impl Apply<UserLoggedIn> for User {
+//!     fn apply(&mut self, _event: &UserLoggedIn) {
+//!         self.logins += 1;
+//!     }
+//! }
+//!
+//! evercore::registry!(
+//!     /// Every aggregate of the application.
+//!     pub Domain { User }
+//! );
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> evercore::Result<()> {
+//! let store = EventStore::open::<Domain>(MemoryEngine::new()).await?;
+//!
+//! // A unit of work: nothing is written before `commit`, and then everything at once.
+//! let ctx = store.begin();
+//! let mut user = ctx.create_with_key::<User>("john@example.com").await?;
+//! ctx.apply(&mut user, UserCreated { username: "john".into(), email: "john@example.com".into() })?;
+//! ctx.commit().await?;
+//!
+//! // The same as a closure, run again when somebody else was faster.
+//! let (logins, _receipt) = store
+//!     .unit()
+//!     .retry(RetryPolicy::default())
+//!     .run(async |ctx| {
+//!         let mut user = ctx.load_by_key::<User>("john@example.com").await?;
+//!         ctx.apply(&mut user, UserLoggedIn {})?;
+//!         Ok(user.logins)
+//!     })
+//!     .await?;
+//! assert_eq!(logins, 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Aggregates and events
+//!
+//! An aggregate is a struct with [`#[derive(Aggregate)]`](macro@Aggregate): the state that its events lead to.
+//! [`#[state_event]`](state_event) is for events whose fields go into the state; what any other
+//! [`#[event]`](event) does is said by [`Apply`]. What does not fit together does not compile: an event that no
+//! aggregate lists, a field that the state does not have, two events of one name.
+//!
+//! # The unit of work
+//!
+//! [`EventStore::begin`] gives a [`Context`]: it creates and loads aggregates as [`StateAggregate`]s, applies
+//! events to them, and writes everything at once. When somebody else changed one of them meanwhile, nothing is
+//! written and the error is [`Error::Conflict`]. [`EventStore::with_context`] commits after a closure, and
+//! [`EventStore::unit`] runs one again after a conflict, or makes it happen once by an idempotency key.
+//!
+//! # The log
+//!
+//! [`EventStore::log`] reads the events of the whole store in their order, filtered by aggregate, event type or
+//! natural key; [`RecordedEvent::decode`] makes one enum of them, for a single aggregate or for all of a
+//! [`registry!`].
+//!
+//! # Errors
+//!
+//! [`Error`] has a variant for each outcome that a caller may act on, with the values needed to act. What is
+//! stored and not understood is an error that names aggregate, sequence and type; nothing is skipped.
+//!
+//! # Features
+//!
+//! | Feature | Effect | Default |
+//! | --- | --- | --- |
+//! | `derive` | the macros | yes |
+//! | `conformance` | the suite that proves an engine | no |
+//!
+//! # Engines
+//!
+//! Engine authors start at [`engine::StorageEngine`], and prove their work with the module `conformance`.
 
 extern crate self as evercore;
 

@@ -6,7 +6,8 @@ pub use serde;
 
 pub use crate::unique::{check_event, check_part};
 use crate::{
-    Aggregate, DecodeError, EventInfo, EventOf, EventType, Payload, RecordedEvent, Registry, Result, ValidationError,
+    Aggregate, DecodeError, EventInfo, EventOf, EventType, Payload, RecordedEvent, Registry, Result,
+    ValidationError,
 };
 
 // The bounds below are `EventOf` even where `Event` would do: a listed type that is not an event is then one

@@ -1,8 +1,9 @@
 //! Versions, conflicts and conditions.
 
-use evercore::{Error, RetryPolicy, Sequence};
+use evercore::{Error, EventStore, RetryPolicy, Sequence};
 
 use crate::domain::{Account, Deposited, User, UserLoggedIn, created, store, stored_user};
+use crate::observed::{Fault, ObservedEngine};
 
 #[tokio::test]
 async fn of_two_contexts_that_change_one_aggregate_the_second_is_a_conflict() {
@@ -189,4 +190,25 @@ async fn concurrent_contexts_with_retry_count_exactly() {
     }
     let user = store.load(id).await.unwrap();
     assert_eq!((user.logins, user.sequence().get()), (64, 65));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_that_is_given_up_happened_whole_or_not_at_all_and_ends_the_context() {
+    for (fault, happened) in [(Fault::HangsBefore, false), (Fault::HangsAfter, true)] {
+        let engine = ObservedEngine::new();
+        let store = EventStore::open::<crate::domain::Domain>(engine.clone()).await.unwrap();
+        let ctx = store.begin();
+        let mut user = ctx.create_with_key::<User>("john").await.unwrap();
+        let mut account = ctx.create_with_key::<Account>("john").await.unwrap();
+        ctx.apply(&mut user, created("john")).unwrap();
+        ctx.apply(&mut account, Deposited(1)).unwrap();
+        engine.fail_commits(&[fault]);
+        let given_up = tokio::time::timeout(std::time::Duration::from_secs(1), ctx.commit()).await;
+        assert!(given_up.is_err());
+
+        assert_eq!(store.load(user.id()).await.is_ok(), happened, "{fault:?}");
+        assert_eq!(store.load(account.id()).await.is_ok(), happened, "{fault:?}");
+        assert!(matches!(ctx.commit().await, Err(Error::ContextClosed)));
+        assert!(matches!(store.begin().apply(&mut user, UserLoggedIn {}), Err(Error::Uncommitted(_))));
+    }
 }

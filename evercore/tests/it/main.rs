@@ -7,6 +7,7 @@ mod domain;
 mod errors;
 mod events;
 mod log;
+mod names;
 mod observed;
 mod snapshots;
 mod store;

@@ -23,6 +23,10 @@ pub(crate) enum Fault {
     AfterCommit,
     /// The connection is lost, and nothing was written.
     Lost,
+    /// It writes nothing and never answers.
+    HangsBefore,
+    /// It writes and never answers.
+    HangsAfter,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -88,6 +92,11 @@ impl StorageEngine for ObservedEngine {
             None => self.counted().commit(changes).await,
             Some(Fault::Before(kind)) => Err(Self::error(kind).into()),
             Some(Fault::Lost) => Err(lost()),
+            Some(Fault::HangsBefore) => std::future::pending().await,
+            Some(Fault::HangsAfter) => {
+                self.counted().commit(changes).await?;
+                std::future::pending().await
+            }
             Some(Fault::AfterCommit) => {
                 self.counted().commit(changes).await?;
                 Err(lost())
