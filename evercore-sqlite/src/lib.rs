@@ -116,3 +116,8 @@ pub use self::{
     engine::SqliteEngine,
     options::{SqliteEngineBuilder, Synchronous},
 };
+
+/// The program of the README, so that it compiles as long as it stands there.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
