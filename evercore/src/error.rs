@@ -55,7 +55,7 @@ pub enum Error {
     #[error("there is no {0}")]
     NotFound(AggregateRef),
     /// The aggregate is of another type.
-    #[error("aggregate {id} is a {actual}, not a {expected}")]
+    #[error("aggregate {id} is of the type {actual}, not {expected}")]
     WrongType {
         /// The aggregate.
         id: AggregateId,
