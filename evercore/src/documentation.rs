@@ -6,6 +6,8 @@ pub mod decisions {
     pub mod _0000_template {}
     #[doc = include_str!("../docs/decisions/0001-copies-know-their-unit-of-work.md")]
     pub mod _0001_copies_know_their_unit_of_work {}
+    #[doc = include_str!("../docs/decisions/0002-sqlite-driver.md")]
+    pub mod _0002_sqlite_driver {}
     #[doc = include_str!("../docs/decisions/0004-what-an-idempotency-key-stands-for.md")]
     pub mod _0004_what_an_idempotency_key_stands_for {}
     #[doc = include_str!("../docs/decisions/0005-recorded-time-is-unknown-at-apply.md")]

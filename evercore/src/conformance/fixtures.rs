@@ -179,6 +179,7 @@ impl<E: StorageEngine> Sample<E> {
             if committed.committed_at > time {
                 return committed;
             }
+            tokio::task::yield_now().await;
         }
     }
 
@@ -266,8 +267,14 @@ impl Draft {
 
     /// An account that should be at this version.
     pub(super) fn at(self, id: AggregateId, version: i64) -> Self {
-        let (account, version) = (self.types.account, Sequence::new(version));
-        self.aggregate(account, id, Expected::At(version), version)
+        let account = self.types.account;
+        self.at_of(account, id, version)
+    }
+
+    /// An aggregate of this type that should be at this version.
+    pub(super) fn at_of(self, type_id: AggregateTypeId, id: AggregateId, version: i64) -> Self {
+        let version = Sequence::new(version);
+        self.aggregate(type_id, id, Expected::At(version), version)
     }
 
     fn aggregate(

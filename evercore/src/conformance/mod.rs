@@ -43,9 +43,12 @@ mod idempotency;
 mod ids;
 mod natural_keys;
 mod ordering;
+mod replay;
+mod samples;
 mod snapshots;
 mod transactions;
 mod types;
+mod units;
 
 use std::time::Duration;
 
@@ -242,5 +245,40 @@ cases! { $
         closing_twice_is_fine
         other_engines_on_the_store_stay_open
         what_is_under_way_is_finished_or_refused
+    }
+    units {
+        a_dropped_one_writes_nothing
+        a_copy_from_a_dropped_one_leaves_no_gap
+        a_copy_from_a_failed_one_leaves_no_gap
+        a_copy_that_is_behind_is_a_conflict
+        a_committed_copy_is_used_again
+        it_reads_its_own_events
+        it_reads_its_own_keys
+        a_copy_behind_its_own_events_is_stale
+        an_unknown_aggregate_is_not_found
+        after_its_commit_it_is_closed
+        after_a_failed_commit_it_is_closed_too
+        a_taken_key_is_a_duplicate
+        keys_are_swapped_in_one
+        ten_thousand_events_in_one
+        the_receipt_says_what_was_written
+        a_required_aggregate_that_has_changed_is_a_conflict
+        of_two_that_require_what_the_other_writes_at_most_one_commits
+        sixty_four_at_once_with_retry_count_to_sixty_four
+        those_who_load_or_create_at_once_share_one
+        once_under_one_key_is_made_once
+        many_under_one_key_at_once_are_made_once
+        other_content_under_one_key_is_an_error
+    }
+    replay {
+        without_a_snapshot_all_events_are_replayed
+        after_a_snapshot_only_later_events_are_replayed
+        a_snapshot_by_hand_is_used
+        a_snapshot_that_fits_is_what_counts
+        a_snapshot_of_another_shape_is_ignored
+        a_snapshot_that_cannot_be_decoded_is_ignored
+        nanoseconds_are_cut_off_live_and_replayed
+        options_of_an_event_come_back
+        after_a_restart_everything_goes_on
     }
 }
