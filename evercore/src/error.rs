@@ -196,6 +196,13 @@ impl Error {
     }
 }
 
+impl From<EngineError> for Error {
+    /// For calls to an engine itself, which have no action of the store around them.
+    fn from(source: EngineError) -> Self {
+        Self::Engine { action: source.operation().to_owned(), source }
+    }
+}
+
 impl From<Infallible> for Error {
     fn from(never: Infallible) -> Self {
         match never {}
