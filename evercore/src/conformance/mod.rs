@@ -55,7 +55,7 @@ use std::time::Duration;
 use crate::engine::StorageEngine;
 
 /// A case that takes longer waits for something that does not come.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Says how the suite gets stores of an engine.
 pub trait Harness: Sized + Send + Sync + 'static {
