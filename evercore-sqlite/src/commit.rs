@@ -1,18 +1,70 @@
 //! Writing the changes of one unit of work.
 
 use evercore::{
-    AggregateId, Sequence,
+    AggregateId, Context, Receipt, Result, Sequence,
     engine::{AggregateChange, Changes, CommitError, CommitOutcome, Expected, KeyChange, Timestamp},
 };
 
+use sqlx::{Sqlite, SqliteConnection, Transaction};
+
 use crate::{
     driver::{self, Connection},
+    engine::SqliteEngine,
     error::Problem,
     statements,
 };
 
 /// The columns of which the unique index on natural keys speaks in its refusals.
 const KEY_COLUMNS: &str = "evercore_aggregates.type_id, evercore_aggregates.natural_key";
+
+/// Writes a unit of work inside a transaction of the application, and ends the unit of work. When the
+/// transaction commits, its events are there with everything else that it wrote; when it rolls back, nothing is.
+///
+/// The transaction has to be one of the store's database, and should be able to write from the start: that of
+/// [`begin`](evercore::engine::TransactionalEngine::begin) is, as is `BEGIN IMMEDIATE`. While it is open, all
+/// other commits wait for it. [`finish`](evercore::engine::TransactionalEngine::finish) commits it and wakes
+/// subscriptions; when it is committed without that, they find the events a little later.
+///
+/// ```
+/// use evercore::{Aggregate, Context, Receipt};
+/// use evercore_sqlite::{SqliteEngine, commit_in};
+/// use evercore::engine::TransactionalEngine as _;
+///
+/// async fn place_order(engine: &SqliteEngine, ctx: &Context) -> Result<Receipt, Box<dyn std::error::Error>> {
+///     let mut transaction = engine.begin().await?;
+///     sqlx::query("INSERT INTO orders (number) VALUES (7)").execute(&mut *transaction).await?;
+///     let receipt = commit_in(ctx, &mut transaction).await?;
+///     engine.finish(transaction).await?;
+///     Ok(receipt)
+/// }
+/// ```
+///
+/// # Errors
+///
+/// As [`Context::commit`]; the transaction must be rolled back then.
+/// [`Error::WrongEngine`](evercore::Error::WrongEngine) when the context's store is not in SQLite.
+///
+/// # Cancel safety
+///
+/// The unit of work may have ended, and the transaction must be rolled back.
+pub async fn commit_in(context: &Context, transaction: &mut Transaction<'_, Sqlite>) -> Result<Receipt> {
+    let prepared = context.prepare::<SqliteEngine>().await?;
+    let written = write_in(transaction, prepared.engine(), prepared.changes()).await;
+    prepared.resolve(written)
+}
+
+/// Writes changes inside a transaction of the application, if it is one of the engine's database.
+pub(crate) async fn write_in(
+    connection: &mut SqliteConnection,
+    engine: &SqliteEngine,
+    changes: &Changes,
+) -> Result<CommitOutcome, CommitError> {
+    let transaction = statements::database(connection).await?;
+    if transaction != engine.database() {
+        return Err(Problem::OtherDatabase { transaction, store: engine.database().to_owned() }.into());
+    }
+    write(connection, changes).await
+}
 
 /// Writes changes in a transaction of their own, on one of the engine's connections.
 pub(crate) fn commit(

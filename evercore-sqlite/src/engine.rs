@@ -12,11 +12,13 @@ use evercore::{
 use sqlx::{Sqlite, SqlitePool, Transaction, sqlite::SqlitePoolOptions};
 
 use crate::{
-    commit,
+    commit, driver,
     error::{ENGINE, Problem},
     migrate,
-    options::{Access, Location, Migration, Settings, Source, SqliteEngineBuilder},
-    read, statements,
+    options::SqliteEngineBuilder,
+    read,
+    source::{Access, Location, Migration, Settings, Source},
+    statements,
     threads::{Readers, Threads},
     types,
 };
@@ -26,6 +28,8 @@ use crate::{
 /// See the [crate](crate) for an example and for what it promises.
 pub struct SqliteEngine {
     source: Source,
+    /// The database's file, as SQLite names it.
+    database: String,
     threads: Threads,
     pool: OnceLock<SqlitePool>,
     /// The pool that the application gave, which is its own to close.
@@ -58,9 +62,9 @@ impl SqliteEngine {
     /// finds it.
     pub async fn from_pool(pool: SqlitePool) -> Result<Self, EngineError> {
         let open = async {
-            let path: String = sqlx::query_scalar(statements::DATABASE_PATH).fetch_one(&pool).await?;
-            match Path::new(&path).is_file() {
-                true => Ok(Location::File(path.into())),
+            let file = statements::database(&mut *pool.acquire().await?).await?;
+            match Path::new(&file).is_file() {
+                true => Ok(Location::File(file.into())),
                 false => Err(Problem::UnsharedPool),
             }
         };
@@ -69,35 +73,13 @@ impl SqliteEngine {
         Ok(Self { given_pool: Some(pool), ..engine })
     }
 
-    pub(crate) async fn open(source: Source) -> Result<Self, EngineError> {
-        let readers = match source.location {
-            Location::File(_) => Readers::Own,
-            Location::Memory(_) => Readers::Shared,
-        };
-        let engine = Self { source, threads: Threads::new(readers), pool: OnceLock::new(), given_pool: None };
-        engine.start(readers).await.map_err(|problem| problem.during("open the store"))?;
-        Ok(engine)
+    pub(crate) fn database(&self) -> &str {
+        &self.database
     }
 
-    async fn start(&self, readers: Readers) -> Result<(), Problem> {
-        let source = self.source.clone();
-        let open = move || {
-            let mut connection = source.open_writer()?;
-            match (source.settings.access, source.settings.migration) {
-                (Access::ReadOnly, _) => migrate::check(&mut connection)?,
-                (Access::ReadWrite, Migration::OnConnect) => migrate::migrate(&mut connection)?,
-                (Access::ReadWrite, Migration::Manual) => migrate::refuse_newer(&mut connection)?,
-            }
-            Ok(connection)
-        };
-        self.threads.start_writer(open).await?;
-        if let Readers::Own = readers {
-            for _ in 0..self.source.settings.readers {
-                let source = self.source.clone();
-                self.threads.start_reader(move || source.open_reader()).await?;
-            }
-        }
-        Ok(())
+    pub(crate) async fn open(source: Source) -> Result<Self, EngineError> {
+        let (threads, database) = start(&source).await.map_err(|problem| problem.during("open the store"))?;
+        Ok(Self { source, database, threads, pool: OnceLock::new(), given_pool: None })
     }
 
     /// Brings the schema to this version of the library. [`connect`](Self::connect) does that by itself, unless
@@ -125,6 +107,34 @@ impl SqliteEngine {
         };
         self.given_pool.as_ref().unwrap_or_else(|| self.pool.get_or_init(own))
     }
+}
+
+/// Starts the threads, the one that writes first, and asks which database it is.
+async fn start(source: &Source) -> Result<(Threads, String), Problem> {
+    let readers = match source.location {
+        Location::File(_) => Readers::Own,
+        Location::Memory(_) => Readers::Shared,
+    };
+    let threads = Threads::new(readers);
+    let own = source.clone();
+    let open = move || {
+        let mut connection = own.open_writer()?;
+        match (own.settings.access, own.settings.migration) {
+            (Access::ReadOnly, _) => migrate::check(&mut connection)?,
+            (_, Migration::OnConnect) => migrate::migrate(&mut connection)?,
+            (_, Migration::Manual) => migrate::refuse_newer(&mut connection)?,
+        }
+        Ok(connection)
+    };
+    threads.start_writer(open).await?;
+    if let Readers::Own = readers {
+        for _ in 0..source.settings.readers {
+            let own = source.clone();
+            threads.start_reader(move || own.open_reader()).await?;
+        }
+    }
+    let database = threads.write(|connection| driver::now(statements::database(connection))).await?;
+    Ok((threads, database))
 }
 
 impl fmt::Debug for SqliteEngine {
@@ -244,7 +254,7 @@ impl TransactionalEngine for SqliteEngine {
         changes: &Changes,
         transaction: &mut Self::Transaction,
     ) -> Result<CommitOutcome, CommitError> {
-        commit::write(&mut **transaction, changes).await
+        commit::write_in(transaction, self, changes).await
     }
 
     async fn finish(&self, transaction: Self::Transaction) -> Result<(), EngineError> {

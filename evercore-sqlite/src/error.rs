@@ -31,6 +31,8 @@ pub(crate) enum Problem {
     Url(String),
     #[error("the pool's database is in memory and cannot be shared; use the engine's own pool")]
     UnsharedPool,
+    #[error("the transaction is one of {transaction:?}, the store is in {store:?}")]
+    OtherDatabase { transaction: String, store: String },
     #[error("the engine was closed")]
     Closed,
     #[error("a thread of the engine panicked")]
@@ -48,14 +50,14 @@ impl Problem {
     fn kind(&self) -> EngineErrorKind {
         match self {
             Self::Own(error) | Self::Open { source: error, .. } => own_kind(error),
-            Self::Callers(sqlx::Error::PoolTimedOut) => EngineErrorKind::Busy,
+            Self::Callers(sqlx::Error::PoolTimedOut) => EngineErrorKind::Timeout,
             Self::Callers(sqlx::Error::PoolClosed) | Self::Closed => EngineErrorKind::Closed,
             Self::Callers(_) => self.code().map_or(EngineErrorKind::Other, kind_of),
             Self::NoDatabase(_) | Self::NewerSchema { .. } | Self::OlderSchema { .. } => {
                 EngineErrorKind::Incompatible
             }
             Self::Impossible { .. } => EngineErrorKind::Corrupt,
-            Self::UnsharedPool => EngineErrorKind::Unsupported,
+            Self::UnsharedPool | Self::OtherDatabase { .. } => EngineErrorKind::Unsupported,
             Self::Url(_) | Self::Panicked | Self::Thread(_) => EngineErrorKind::Other,
         }
     }

@@ -1,4 +1,102 @@
-//! Engine.
+//! The SQLite engine of [evercore](https://docs.rs/evercore): a store in one file, inside the process.
+//!
+//! ```
+//! use evercore::{Aggregate, Apply, EventStore, event, state_event};
+//! use evercore_sqlite::SqliteEngine;
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Debug, Default, Clone, Serialize, Deserialize, Aggregate)]
+//! #[aggregate(events(UserCreated, UserLoggedIn))]
+//! pub struct User {
+//!     pub email: String,
+//!     pub logins: u64,
+//! }
+//!
+//! #[state_event(User)]
+//! pub struct UserCreated {
+//!     pub email: String,
+//! }
+//!
+//! #[event]
+//! pub struct UserLoggedIn {}
+//!
+//! impl Apply<UserLoggedIn> for User {
+//!     fn apply(&mut self, _event: &UserLoggedIn) {
+//!         self.logins += 1;
+//!     }
+//! }
+//!
+//! evercore::registry!(pub Domain { User });
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let engine = SqliteEngine::connect("sqlite::memory:").await?; // or a file: "sqlite://app.db"
+//!     let store = EventStore::open::<Domain>(engine).await?;
+//!
+//!     let ctx = store.begin();
+//!     let mut user = ctx.create_with_key::<User>("john@example.com").await?;
+//!     ctx.apply(&mut user, UserCreated { email: "john@example.com".into() })?;
+//!     ctx.apply(&mut user, UserLoggedIn {})?;
+//!     ctx.commit().await?;
+//!
+//!     let user = store.load_by_key::<User>("john@example.com").await?;
+//!     assert_eq!(user.logins, 1);
+//!     store.close().await?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # What a crash can lose
+//!
+//! The file uses SQLite's write-ahead log. A commit is there as a whole or not at all, whatever happens, and
+//! when the process dies nothing is lost that was answered. When the *machine* loses power or its kernel
+//! crashes, [`Synchronous`] decides:
+//!
+//! | | process killed | power lost | commits |
+//! | --- | --- | --- | --- |
+//! | [`Synchronous::Normal`] (default) | nothing is lost | the last commits may be missing; the file is whole | do not wait for the disk |
+//! | [`Synchronous::Full`] | nothing is lost | nothing is lost | each waits for the disk |
+//!
+//! Commits that were lost give their positions and ids back: they are used again. A reader outside of the
+//! database that remembers a position from before should know that, or `Full` be chosen.
+//!
+//! When the operating system fails while a commit is being finished, for example because the disk is gone,
+//! the answer is `OutcomeUnknown`: the end of the transaction may stand in the log, and be found after a
+//! crash. A full disk is not such a case; it is `StorageFull`, and nothing was written.
+//!
+//! # Several connections and processes
+//!
+//! An engine writes on one thread and reads on several, so that reading never waits for writing. Any number
+//! of engines, in one process or in many on the same machine, may open one file: SQLite lets them write one
+//! after the other, each waits as long as the [busy timeout](SqliteEngineBuilder::busy_timeout) says. They
+//! may also start at once on a file that does not exist yet. Not on a network file system: its locks cannot
+//! be trusted.
+//!
+//! Positions are in the order of commits, and every event that can be read is settled: no event with a lower
+//! position comes later. Times of recording never decrease with the position: when the clock of
+//! the machine is set back, the last time is used until the clock has caught up.
+//!
+//! # The application's own tables
+//!
+//! The store's tables begin with `evercore_`, so they can live beside those of the application.
+//! [`commit_in`] writes events in the application's transaction, which [`SqliteEngine::pool`] and
+//! [`begin`](evercore::engine::TransactionalEngine::begin) provide. [`SqliteEngine::from_pool`] opens the
+//! store in the database of a pool that is there already.
+//!
+//! In the `sqlite3` shell, `SELECT * FROM event_log` shows the events with names and readable times.
+//!
+//! # In memory
+//!
+//! `sqlite::memory:` makes a store that lives as long as its engine and that no other engine sees. It has one
+//! connection for everything: while a transaction of the application is open, all reading and writing of the
+//! store waits for its end, so do not use the store inside of it.
+//!
+//! # Backups
+//!
+//! Copying the file of a running application copies half of it: the newest commits stand in the `-wal` file
+//! beside it. Use `VACUUM INTO 'backup.db'` on [`SqliteEngine::pool`], the shell's `.backup`, or a tool that
+//! replicates the write-ahead log; or copy the file after [`close`](evercore::EventStore::close), which leaves
+//! one file that holds everything.
 
 mod commit;
 mod driver;
@@ -8,11 +106,18 @@ mod migrate;
 mod options;
 mod read;
 mod row;
+mod source;
 mod statements;
 mod threads;
 mod types;
 
 pub use self::{
+    commit::commit_in,
     engine::SqliteEngine,
     options::{SqliteEngineBuilder, Synchronous},
 };
+
+/// The program of the README, so that it compiles as long as it stands there.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

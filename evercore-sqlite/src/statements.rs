@@ -23,7 +23,6 @@ texts! {
     BEGIN_READING = "begin_reading";
     COMMIT = "commit";
     ROLLBACK = "rollback";
-    DATABASE_PATH = "database_path";
     FIND_MIGRATIONS_TABLE = "find_migrations_table";
     CREATE_MIGRATIONS_TABLE = "create_migrations_table";
     SCHEMA_VERSION = "schema_version";
@@ -47,6 +46,7 @@ texts! {
 }
 
 texts! {
+    DATABASE = "database";
     COMMIT_TIME = "commit_time";
     FIND_IDEMPOTENCY_KEY = "find_idempotency_key";
     INSERT_IDEMPOTENCY_KEY = "insert_idempotency_key";
@@ -58,6 +58,14 @@ texts! {
     INSERT_EVENT = "insert_event";
     LAST_POSITION = "last_position";
     PUT_SNAPSHOT = "put_snapshot";
+}
+
+/// Which database a connection is on: its file, as SQLite names it.
+pub(crate) async fn database(connection: &mut impl Connection) -> Result<String, Problem> {
+    match connection.row(DATABASE, &[]).await? {
+        Some([file]) => row::text("the name of a database", file),
+        None => Ok(String::new()),
+    }
 }
 
 /// The time of a commit: `clock`, or that of the last commit when it is later.

@@ -228,3 +228,49 @@ impl<T> Queue<T> {
         self.changed.notify_all();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::{Problem, Readers, Threads};
+
+    async fn threads() -> Threads {
+        let threads = Threads::new(Readers::Shared);
+        threads.start_writer(|| Ok(Connection::open_in_memory()?)).await.expect("it starts");
+        threads
+    }
+
+    #[tokio::test]
+    async fn a_call_that_panics_fails_alone_and_leaves_no_transaction() {
+        let threads = threads().await;
+        let panicking = threads.write::<()>(|connection| {
+            connection.execute_batch("CREATE TABLE before (a); BEGIN; CREATE TABLE within (a)")?;
+            panic!("on purpose")
+        });
+        assert!(matches!(panicking.await, Err(Problem::Panicked)));
+        let tables = threads.write::<String>(|connection| {
+            assert!(connection.is_autocommit());
+            Ok(connection.query_row("SELECT group_concat(name) FROM sqlite_schema", [], |row| row.get(0))?)
+        });
+        assert_eq!(tables.await.expect("the thread goes on"), "before");
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_panics_while_it_opens_is_an_error() {
+        let threads = Threads::new(Readers::Shared);
+        let started = threads.start_writer(|| panic!("on purpose")).await;
+        assert!(matches!(started, Err(Problem::Panicked)));
+        threads.stopped().await;
+    }
+
+    #[tokio::test]
+    async fn what_was_handed_over_is_done_before_the_threads_end() {
+        let threads = threads().await;
+        let call = threads.write(|connection| Ok(connection.execute("CREATE TABLE a (a)", [])?));
+        let (done, ()) = tokio::join!(biased; call, async { threads.stop() });
+        assert_eq!(done.expect("it is done"), 0);
+        assert!(matches!(threads.read(|_| Ok(())).await, Err(Problem::Closed)));
+        threads.stopped().await;
+    }
+}

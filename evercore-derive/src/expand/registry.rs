@@ -23,7 +23,7 @@ pub(crate) fn registry(registry: &Registry) -> TokenStream {
 
 /// All but the checks.
 pub(crate) fn registry_types(registry: &Registry) -> TokenStream {
-    let Registry { krate, attributes, visibility, name, parts } = registry;
+    let Registry { krate, attributes, visibility, name, parts, .. } = registry;
     let enumeration = format_ident!("{name}Event");
     let registries: Vec<_> = parts
         .iter()

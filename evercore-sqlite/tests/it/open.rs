@@ -82,10 +82,11 @@ async fn every_form_of_url_names_a_file() -> TestResult {
         define(&engine).await;
         assert!(place.path().exists(), "{url}");
     }
-    for url in ["postgres://localhost/app", "app.db", "sqlite:", "sqlite://"] {
+    for url in ["postgres://localhost/app", "app.db", "sqlite:", "sqlite://", "sqlite://app.db?mod=ro"] {
         let error = refused(SqliteEngine::connect(url).await);
         assert!(reason(&error).contains(url), "{error:?}");
     }
+    refused(SqliteEngine::connect(&format!("sqlite://{path}.missing?mode=rw")).await);
     Ok(())
 }
 

@@ -1,0 +1,210 @@
+//! Where a store is, and how connections to it are made.
+
+use std::{
+    fmt, fs,
+    num::NonZero,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rusqlite::{Connection, OpenFlags};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+
+use crate::{error::Problem, options::Synchronous};
+
+/// The database, and what its connections are like.
+#[derive(Debug, Clone)]
+pub(crate) struct Source {
+    pub(crate) location: Location,
+    pub(crate) settings: Settings,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) synchronous: Synchronous,
+    pub(crate) busy_timeout: Duration,
+    pub(crate) readers: usize,
+    pub(crate) access: Access,
+    pub(crate) migration: Migration,
+    pub(crate) max_pages: Option<u32>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            synchronous: Synchronous::default(),
+            busy_timeout: Duration::from_secs(5),
+            readers: thread::available_parallelism().map_or(1, NonZero::get).min(4),
+            access: Access::Create,
+            migration: Migration::OnConnect,
+            max_pages: None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Reads and writes; creates the file when it does not exist.
+    Create,
+    /// Reads and writes a file that exists.
+    Existing,
+    /// Writes nothing.
+    ReadOnly,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Migration {
+    OnConnect,
+    Manual,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Location {
+    File(PathBuf),
+    /// In memory, told apart by a number.
+    Memory(u32),
+}
+
+impl Location {
+    /// A database in memory that is not there yet.
+    pub(crate) fn new_memory() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        Self::Memory(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// What a URL names; `None` when it is not one of SQLite, or says what is not understood.
+    pub(crate) fn from_url(url: &str) -> Option<(Self, Access)> {
+        let (path, mode) = match url.strip_prefix("sqlite:")?.split_once('?') {
+            Some((path, parameters)) => (path, parameters.strip_prefix("mode=")?),
+            None => (url.strip_prefix("sqlite:")?, "rwc"),
+        };
+        let path = path.strip_prefix("//").unwrap_or(path);
+        let access = match mode {
+            "rwc" => Access::Create,
+            "rw" => Access::Existing,
+            "ro" => Access::ReadOnly,
+            "memory" => return Some((Self::new_memory(), Access::Create)),
+            _ => return None,
+        };
+        match path {
+            "" => None,
+            ":memory:" => Some((Self::new_memory(), Access::Create)),
+            // sqlx undoes the percent encoding.
+            path => {
+                let options: SqliteConnectOptions = format!("sqlite://{path}").parse().ok()?;
+                Some((Self::File(options.get_filename().to_owned()), access))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.fmt(f),
+            Self::Memory(_) => f.write_str("in memory"),
+        }
+    }
+}
+
+impl Source {
+    /// Opens a connection that can write.
+    pub(crate) fn open_writer(&self) -> Result<Connection, Problem> {
+        let connection = self.open()?;
+        if self.settings.access != Access::ReadOnly {
+            self.use_write_ahead_log(&connection)?;
+            let synchronous = match self.settings.synchronous {
+                Synchronous::Normal => "NORMAL",
+                Synchronous::Full => "FULL",
+            };
+            connection.pragma_update(None, "synchronous", synchronous)?;
+        }
+        if let Location::Memory(number) = self.location {
+            connection.pragma_update(None, "application_id", number)?;
+        }
+        if let Some(pages) = self.settings.max_pages {
+            connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
+        }
+        Ok(connection)
+    }
+
+    /// Opens a connection that only reads. It could write, so that the last one to close, whichever it is,
+    /// can empty the write-ahead log.
+    pub(crate) fn open_reader(&self) -> Result<Connection, Problem> {
+        let connection = self.open()?;
+        connection.pragma_update(None, "query_only", true)?;
+        Ok(connection)
+    }
+
+    fn open(&self) -> Result<Connection, Problem> {
+        // No mutex: a connection stays on its thread.
+        let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | match self.settings.access {
+                Access::Create => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+                Access::Existing => OpenFlags::SQLITE_OPEN_READ_WRITE,
+                Access::ReadOnly => OpenFlags::SQLITE_OPEN_READ_ONLY,
+            };
+        let connection = match &self.location {
+            Location::File(path) if is_too_short(path) => return Err(Problem::NoDatabase(path.clone())),
+            Location::File(path) => Connection::open_with_flags(path, flags)
+                .map_err(|source| Problem::Open { path: path.clone(), source })?,
+            Location::Memory(number) => {
+                let uri = format!("file:{}?vfs=memdb", memory_name(*number));
+                Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI)?
+            }
+        };
+        connection.busy_timeout(self.settings.busy_timeout)?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        Ok(connection)
+    }
+
+    /// The journal mode is a property of the file. When two connections change it at once, one is refused
+    /// without the wait that the busy timeout grants elsewhere. A database in memory has no log and keeps
+    /// its mode.
+    #[expect(clippy::disallowed_methods, reason = "the thread is the connection's own")]
+    fn use_write_ahead_log(&self, connection: &Connection) -> Result<(), Problem> {
+        let deadline = Instant::now() + self.settings.busy_timeout;
+        loop {
+            let changed = connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()));
+            match changed.map_err(Problem::from) {
+                Err(problem) if problem.is_busy() && Instant::now() < deadline => {
+                    thread::sleep(Duration::from_millis(5));
+                }
+                changed => return changed,
+            }
+        }
+    }
+
+    /// The same database, with the same settings, for connections of the application.
+    pub(crate) fn sqlx_options(&self) -> SqliteConnectOptions {
+        let mut options = SqliteConnectOptions::new()
+            .busy_timeout(self.settings.busy_timeout)
+            .foreign_keys(true)
+            .synchronous(match self.settings.synchronous {
+                Synchronous::Normal => SqliteSynchronous::Normal,
+                Synchronous::Full => SqliteSynchronous::Full,
+            });
+        if let Some(pages) = self.settings.max_pages {
+            options = options.pragma("max_page_count", pages.to_string());
+        }
+        match (&self.location, self.settings.access) {
+            (Location::Memory(number), _) => options.filename(memory_name(*number)).vfs("memdb"),
+            (Location::File(path), Access::ReadOnly) => options.filename(path).read_only(true),
+            (Location::File(path), _) => options.filename(path).journal_mode(SqliteJournalMode::Wal),
+        }
+    }
+}
+
+/// All connections of one process can open a database of SQLite's `memdb` whose name begins with a slash.
+fn memory_name(number: u32) -> String {
+    format!("/evercore-{number}")
+}
+
+/// SQLite takes a file that is shorter than its smallest page for a new database, and overwrites it. Only an
+/// empty file is one.
+fn is_too_short(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|file| (1..512).contains(&file.len()))
+}
