@@ -55,7 +55,7 @@ use std::time::Duration;
 use crate::engine::StorageEngine;
 
 /// A case that takes longer waits for something that does not come.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Says how the suite gets stores of an engine.
 pub trait Harness: Sized + Send + Sync + 'static {
@@ -196,6 +196,7 @@ cases! { $
         one_that_does_not_exist_is_unknown
         the_actual_sequence_is_right_after_a_winner_of_three_events
         of_two_appends_at_once_exactly_one_wins
+        of_sixteen_appends_at_once_exactly_one_wins
         a_required_aggregate_that_has_changed_is_a_conflict
         a_required_aggregate_may_be_all_there_is
         a_required_aggregate_stays_until_the_commit_is_visible

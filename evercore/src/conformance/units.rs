@@ -304,7 +304,7 @@ pub(super) async fn sixty_four_at_once_with_retry_count_to_sixty_four<H: Harness
     let id = stored_account(&stores[0], "ada", 0).await;
     let tasks = stores.iter().cycle().take(64).cloned().map(|store| {
         tokio::spawn(async move {
-            let unit = store.unit().retry(RetryPolicy::default().with_attempts(1000));
+            let unit = store.unit().retry(RetryPolicy::default().with_attempts(200));
             unit.run(async |ctx| ctx.apply(&mut ctx.load(id).await?, deposit())).await
         })
     });
@@ -319,7 +319,7 @@ pub(super) async fn those_who_load_or_create_at_once_share_one<H: Harness>(harne
     let stores = open_two(&harness).await;
     let tasks = stores.iter().cycle().take(16).cloned().map(|store| {
         tokio::spawn(async move {
-            let unit = store.unit().retry(RetryPolicy::default().with_attempts(1000));
+            let unit = store.unit().retry(RetryPolicy::default().with_attempts(200));
             let work =
                 async |ctx: Context| ctx.apply(&mut ctx.load_or_create::<Account>("ada").await?, deposit());
             unit.run(work).await
