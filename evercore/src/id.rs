@@ -185,10 +185,10 @@ impl Sequence {
     /// Before the first event.
     pub const NONE: Self = Self(0);
 
-    /// The sequence `count` events further on.
+    /// The sequence `count` events further on, at most the greatest that there is.
     #[must_use]
     pub const fn plus(self, count: i64) -> Self {
-        Self(self.0 + count)
+        Self(self.0.saturating_add(count))
     }
 
     /// The sequence of the next event.

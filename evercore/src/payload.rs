@@ -2,6 +2,8 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::Event;
+
 /// How a [`Payload`] is encoded. Stores keep the number beside the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Codec(i16);
@@ -47,6 +49,16 @@ impl Payload {
     /// When its `Serialize` fails, for example for a map whose keys are not text.
     pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Self, serde_json::Error> {
         Ok(Self::new(Codec::JSON, serde_json::to_vec(value)?))
+    }
+
+    /// Encodes an event, unless it could not be read back. JSON has no form for numbers that are not finite:
+    /// they are written as `null`, which is no number.
+    pub(crate) fn encode_event<E: Event>(event: &E) -> Result<Self, serde_json::Error> {
+        let payload = Self::encode(event)?;
+        if payload.bytes.windows(4).any(|bytes| bytes == b"null") {
+            serde_json::from_slice::<E>(&payload.bytes)?;
+        }
+        Ok(payload)
     }
 
     /// Decodes a value.

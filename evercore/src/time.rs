@@ -40,7 +40,10 @@ impl Timestamp {
 
 impl From<DateTime<Utc>> for Timestamp {
     fn from(time: DateTime<Utc>) -> Self {
-        Self(time.trunc_subsecs(6))
+        // Over the number, because a leap second has none of its own: it is stored as the second after it.
+        Self(
+            DateTime::from_timestamp_micros(time.timestamp_micros()).unwrap_or_else(|| time.trunc_subsecs(6)),
+        )
     }
 }
 
