@@ -45,7 +45,7 @@ pub enum Error {
         aggregate: AggregateRef,
         /// The sequence of the copy.
         copy: Sequence,
-        /// The sequence within the unit of work.
+        /// The sequence within the unit of work. Equal to that of the copy when only the key was changed.
         current: Sequence,
     },
     /// The copy contains events of a unit of work that was dropped, failed, or is still open. Load it again.
@@ -54,7 +54,7 @@ pub enum Error {
     /// There is no such aggregate.
     #[error("there is no {0}")]
     NotFound(AggregateRef),
-    /// The aggregate is of another type.
+    /// The aggregate is of another type, or the unit of work has changed it as another Rust type.
     #[error("aggregate {id} is of the type {actual}, not {expected}")]
     WrongType {
         /// The aggregate.
@@ -99,7 +99,7 @@ pub enum Error {
         /// What is wrong.
         source: DecodeError,
     },
-    /// An event or state cannot be written as JSON.
+    /// An event or state cannot be written as JSON, or an event not read back from it.
     #[error("{what} of {aggregate} cannot be encoded")]
     Encode {
         /// The aggregate.
@@ -132,7 +132,8 @@ pub enum Error {
         /// What happened instead of an answer.
         source: EngineError,
     },
-    /// The unit of work has ended: it was committed, or its commit failed. Begin another one.
+    /// The unit of work has ended: it was committed, its commit failed, or an `apply` panicked. Begin another
+    /// one.
     #[error("this unit of work has ended")]
     ContextClosed,
     /// The store runs on another engine, or another database, than the one that was asked for.

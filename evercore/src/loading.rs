@@ -49,8 +49,15 @@ impl EventStore {
             .map_err(|source| Error::Engine { action: format!("load {}", targets(name, loads)), source })?;
         for found in loaded.iter().flatten() {
             if !binding.is_of_type(found.type_id) {
+                // It may be a name or alias of the type that another process has defined since.
                 let actual = self.aggregate_name(found.type_id).await?;
-                return Err(Error::WrongType { id: found.id, expected: name, actual: actual.to_string() });
+                if !binding.aggregate.is_named(&actual) {
+                    return Err(Error::WrongType {
+                        id: found.id,
+                        expected: name,
+                        actual: actual.to_string(),
+                    });
+                }
             }
         }
         Ok(loaded)
@@ -71,7 +78,8 @@ impl EventStore {
             let stored = page.into_iter().next().flatten().ok_or_else(not_found)?.events;
             let Some(last) = stored.last() else { break };
             load.after = last.sequence;
-            for event in stored {
+            // What was appended since belongs to a later moment.
+            for event in stored.into_iter().filter(|event| event.sequence <= outline.version) {
                 events.push(self.recorded(event).await?);
             }
         }
@@ -140,7 +148,7 @@ impl EventStore {
         let id = loaded.id.typed();
         let sequence = replay.snapshot.unwrap_or_default();
         let mut aggregate = StateAggregate::new(id, loaded.key, sequence, Arc::clone(&binding), state);
-        aggregate.replay = replay;
+        (aggregate.type_id, aggregate.replay) = (Some(loaded.type_id), replay);
         self.replay(&mut aggregate, loaded.events).await?;
         while aggregate.sequence < loaded.version {
             let page = self.load_page(&binding, loaded.id, aggregate.sequence).await?;
@@ -151,6 +159,11 @@ impl EventStore {
             loaded.version = page.version;
             aggregate.key = page.key;
             self.replay(&mut aggregate, page.events).await?;
+        }
+        if aggregate.sequence > loaded.version {
+            let (last, snapshot) = (loaded.version, aggregate.sequence);
+            let problem = format!("the snapshot is of event {snapshot}, and {last} is the last");
+            return Err(Error::Damaged { aggregate: aggregate.reference(), problem });
         }
         Ok(aggregate)
     }

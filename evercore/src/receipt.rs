@@ -41,7 +41,7 @@ pub struct WrittenAggregate {
     pub aggregate_type: String,
     /// Its id.
     pub id: AggregateId,
-    /// Its natural key.
+    /// Its natural key, as far as the unit of work knew: when it did not change the key, somebody else may have.
     pub key: Option<NaturalKey>,
     /// The sequence of its last event.
     pub sequence: Sequence,

@@ -44,12 +44,13 @@ impl<A> Snapshots<A> {
         Self(None)
     }
 
-    /// One every `every` events; `shape` is a text that differs when the state is written differently.
+    /// One every `every` events, at least 1; `shape` is a text that differs when the state is written differently.
     #[must_use]
     pub const fn every(every: i64, shape: &str) -> Self
     where
         A: SnapshotState,
     {
+        let every = if every < 1 { 1 } else { every };
         let fingerprint = Fingerprint(fnv1a(shape.as_bytes()).cast_signed());
         Self(Some(Enabled {
             every,
@@ -104,5 +105,20 @@ impl Fingerprint {
     #[must_use]
     pub const fn get(self) -> i64 {
         self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Sequence, Snapshots};
+
+    #[test]
+    fn one_is_due_when_a_multiple_is_crossed() {
+        let due = |every, before, after| {
+            Snapshots::<u32>::every(every, "").is_due(Sequence::new(before), Sequence::new(after))
+        };
+        assert!(due(5, 4, 5) && due(5, 3, 7) && due(5, 0, 10));
+        assert!(!due(5, 0, 4) && !due(5, 5, 9) && !due(5, 5, 5));
+        assert!(due(0, 0, 1), "less than 1 counts as 1");
     }
 }

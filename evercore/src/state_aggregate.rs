@@ -7,8 +7,8 @@ use std::{
 };
 
 use crate::{
-    Aggregate, AggregateId, AggregateRef, Error, EventInfo, Fingerprint, NaturalKey, Payload, Sequence,
-    ValidationError,
+    Aggregate, AggregateId, AggregateRef, AggregateTypeId, Error, EventInfo, Fingerprint, NaturalKey,
+    Payload, Sequence, ValidationError,
     context::{Status, UnitStatus},
     type_cache::Binding,
 };
@@ -22,6 +22,8 @@ pub struct StateAggregate<A> {
     pub(crate) key: Option<NaturalKey>,
     pub(crate) sequence: Sequence,
     pub(crate) binding: Arc<Binding>,
+    /// The type under which it is stored, or will be.
+    pub(crate) type_id: Option<AggregateTypeId>,
     pub(crate) replay: Replay,
     /// The unit of work whose buffered changes this copy contains.
     pub(crate) unit: Option<Arc<UnitStatus>>,
@@ -47,8 +49,8 @@ impl<A> StateAggregate<A> {
         binding: Arc<Binding>,
         state: A,
     ) -> Self {
-        let replay = Replay::default();
-        Self { id, key, sequence, binding, replay, unit: None, state: Arc::new(state), lent: None }
+        let (type_id, replay) = (binding.type_id(), Replay::default());
+        Self { id, key, sequence, binding, type_id, replay, unit: None, state: Arc::new(state), lent: None }
     }
 
     /// The id of the aggregate.
@@ -100,7 +102,13 @@ impl<A: Aggregate> StateAggregate<A> {
 
     /// Makes a change; after an error the state is as before.
     pub(crate) fn change(&mut self, change: impl FnOnce(&mut A)) -> Result<(), ValidationError> {
-        self.state_mut().change(change)
+        let lent = self.lent.clone();
+        let changed = self.state_mut().change(change);
+        if let (Err(_), Some(slot)) = (&changed, lent) {
+            slot.fill(&self.state);
+            self.lent = Some(slot);
+        }
+        changed
     }
 
     /// Replays a stored event: what happened is not validated again.
@@ -119,7 +127,8 @@ impl<A: Aggregate> StateAggregate<A> {
 
     /// Lends the state to a unit of work that will take a snapshot of it, unless it changes before.
     pub(crate) fn lend(&mut self) -> Box<dyn SnapshotSource> {
-        let slot = Slot(Arc::new(Mutex::new(Some(Arc::clone(&self.state)))));
+        let slot = Slot(Arc::default());
+        slot.fill(&self.state);
         self.lent = Some(slot.clone());
         Box::new(slot)
     }
@@ -140,6 +149,7 @@ impl<A: Clone> Clone for StateAggregate<A> {
             key: self.key.clone(),
             sequence: self.sequence,
             binding: Arc::clone(&self.binding),
+            type_id: self.type_id,
             replay: self.replay,
             unit: self.unit.clone(),
             // A copy of its own: `change` relies on nobody sharing the state.
@@ -173,6 +183,10 @@ pub(crate) trait SnapshotSource: Send {
 }
 
 impl<A> Slot<A> {
+    fn fill(&self, state: &Arc<A>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(state));
+    }
+
     fn revoke(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
     }

@@ -7,9 +7,9 @@ use std::{
 };
 
 use crate::{
-    Aggregate, AggregateId, AggregateRef, AggregateType, Error, EventInfo, NaturalKey, Payload, Result,
-    Sequence, StateAggregate, context::UnitStatus, engine::NewSnapshot, state_aggregate::SnapshotSource,
-    type_cache::Binding,
+    Aggregate, AggregateId, AggregateRef, AggregateType, AggregateTypeId, Error, EventInfo, NaturalKey,
+    Payload, Result, Sequence, StateAggregate, context::UnitStatus, engine::NewSnapshot,
+    state_aggregate::SnapshotSource, type_cache::Binding,
 };
 
 /// The changes of a unit of work before they are committed.
@@ -31,6 +31,8 @@ type TypedKey = (TypeId, NaturalKey);
 /// One aggregate of a unit of work.
 pub(crate) struct Entry {
     pub(crate) binding: Arc<Binding>,
+    /// The type under which it is stored, or will be.
+    pub(crate) type_id: Option<AggregateTypeId>,
     pub(crate) origin: Origin,
     /// The stored sequence that everything is based on.
     pub(crate) base: Sequence,
@@ -99,6 +101,7 @@ impl Entry {
     fn loaded<A>(aggregate: &StateAggregate<A>) -> Self {
         Self {
             binding: Arc::clone(&aggregate.binding),
+            type_id: aggregate.type_id,
             origin: Origin::Loaded,
             base: aggregate.sequence,
             head: aggregate.sequence,
@@ -111,13 +114,19 @@ impl Entry {
 }
 
 impl Buffer {
-    /// Adds a new aggregate.
-    pub(crate) fn create<A>(&mut self, aggregate: &StateAggregate<A>, origin: Origin) {
+    /// Adds a new aggregate. When it is to be loaded if there is one, and another task of the unit of work
+    /// has given out its key meanwhile, nothing is added and the answer is who has it.
+    pub(crate) fn create<A>(&mut self, aggregate: &StateAggregate<A>, origin: Origin) -> Option<AggregateId> {
         let id = aggregate.id.untyped();
         if let Some(key) = &aggregate.key {
-            self.keys.insert((aggregate.binding.rust_type, key.clone()), id);
+            let key = (aggregate.binding.rust_type, key.clone());
+            if origin == Origin::LoadOrCreate && self.keys.contains_key(&key) {
+                return self.keys.get(&key).copied();
+            }
+            self.keys.insert(key, id);
         }
         self.entries.insert(id, Entry { origin, stored_key: None, ..Entry::loaded(aggregate) });
+        None
     }
 
     /// Refuses a copy that is not what the unit of work has of the aggregate.
@@ -128,12 +137,13 @@ impl Buffer {
     ) -> Result<()> {
         let is_stored = aggregate.is_stored(unit)?;
         let Some(entry) = self.entries.get(&aggregate.id.untyped()) else { return Ok(()) };
+        entry.check_type::<A>(aggregate.id.untyped())?;
         let copy = aggregate.sequence;
-        if is_stored && copy > entry.base {
+        if is_stored && (copy > entry.base || copy == entry.base && aggregate.key != entry.stored_key) {
             let reference = aggregate.reference();
             return Err(Error::Conflict { aggregate: reference, expected: entry.base, actual: Some(copy) });
         }
-        if copy != entry.head {
+        if copy != entry.head || aggregate.key != entry.key {
             return Err(Error::StaleCopy { aggregate: aggregate.reference(), copy, current: entry.head });
         }
         Ok(())
@@ -155,12 +165,22 @@ impl Buffer {
             let old = (rust_type, old);
             if self.keys.get(&old) == Some(&id) {
                 self.keys.remove(&old);
+                // It may have been given to another one before.
+                if let Some(other) = self.other_with_key(&old) {
+                    self.keys.insert(old.clone(), other);
+                }
             }
             if old_is_stored {
                 self.freed.insert(old);
             }
         }
         self.keys.insert((rust_type, key), id);
+    }
+
+    fn other_with_key(&self, (rust_type, key): &TypedKey) -> Option<AggregateId> {
+        let has_key =
+            |entry: &Entry| entry.binding.rust_type == *rust_type && entry.key.as_ref() == Some(key);
+        self.entries.iter().find(|(_, entry)| has_key(entry)).map(|(id, _)| *id)
     }
 
     /// Who has this key.
@@ -173,13 +193,14 @@ impl Buffer {
         }
     }
 
-    /// Two aggregates that are left with one key. The engine sees those that the store has besides.
+    /// Two aggregates to which the unit of work gave one key. The engine sees those that the store has besides.
     pub(crate) fn check_keys(&self) -> Result<()> {
-        for (id, entry) in &self.entries {
+        for (id, entry) in self.entries.iter().filter(|(_, entry)| entry.key != entry.stored_key) {
             let Some(key) = &entry.key else { continue };
             let holder = self.keys.get(&(entry.binding.rust_type, key.clone()));
             if holder.is_some_and(|holder| holder != id) {
-                return Err(entry.duplicate_key(key));
+                // Running again does not help, wherever the aggregate came from.
+                return Err(entry.duplicate_key(key, Origin::Created));
             }
         }
         Ok(())
@@ -193,7 +214,8 @@ impl Buffer {
     ) -> Result<()> {
         let id = aggregate.id.untyped();
         let Some(entry) = self.entries.get(&id) else { return Ok(()) };
-        if aggregate.sequence != entry.base {
+        entry.check_type::<A>(id)?;
+        if aggregate.sequence != entry.base || aggregate.key != entry.stored_key {
             return Err(Error::Conflict {
                 aggregate: aggregate.reference(),
                 expected: entry.base,
@@ -207,8 +229,10 @@ impl Buffer {
             })?;
             aggregate.replay_event(&event, &buffered.info);
         }
-        aggregate.key.clone_from(&entry.key);
-        aggregate.unit = Some(Arc::clone(unit));
+        if entry.is_written() {
+            aggregate.key.clone_from(&entry.key);
+            aggregate.unit = Some(Arc::clone(unit));
+        }
         Ok(())
     }
 }
@@ -218,11 +242,20 @@ impl Entry {
         AggregateRef::new(self.aggregate_type().name, id)
     }
 
-    pub(crate) fn duplicate_key(&self, key: &NaturalKey) -> Error {
+    /// Refuses another Rust type than the one as which the unit of work has the aggregate: places in the list
+    /// of events and holders of keys are those of one type.
+    pub(crate) fn check_type<A: Aggregate>(&self, id: AggregateId) -> Result<()> {
+        if self.binding.rust_type == TypeId::of::<A>() {
+            return Ok(());
+        }
+        Err(Error::WrongType { id, expected: A::NAME, actual: self.aggregate_type().name.to_owned() })
+    }
+
+    pub(crate) fn duplicate_key(&self, key: &NaturalKey, origin: Origin) -> Error {
         Error::DuplicateKey {
             aggregate_type: self.aggregate_type().name,
             key: key.clone(),
-            load_or_create: self.origin == Origin::LoadOrCreate,
+            load_or_create: origin == Origin::LoadOrCreate,
         }
     }
 }

@@ -1,9 +1,6 @@
 //! From a unit of work to what the engine writes, and back to what the caller learns.
 
-use std::{
-    fmt,
-    sync::{Arc, PoisonError},
-};
+use std::{fmt, sync::Arc};
 
 use super::{
     Context, ReadWrite, Status, UnitOfWork,
@@ -47,7 +44,8 @@ impl Context<ReadWrite> {
     }
 
     pub(crate) async fn commit_once(&self) -> Result<Outcome> {
-        let plan = self.plan().await?;
+        let plan = self.plan().await;
+        let plan = self.noted(plan)?;
         if plan.changes.is_empty() {
             self.unit.status.set(Status::Committed);
             let receipt = Receipt { last_position: None, committed_at: Timestamp::now(), aggregates: vec![] };
@@ -55,7 +53,8 @@ impl Context<ReadWrite> {
         }
         let result = self.store.engine_dyn().commit(&plan.changes).await;
         let outcome = plan.outcome(self.store.engine_dyn().name(), result);
-        if outcome.is_ok() {
+        // After a repeat the store has what the first commit wrote, not what the copies of this one contain.
+        if matches!(outcome, Ok(Outcome::Fresh(_))) {
             self.unit.status.set(Status::Committed);
         }
         self.noted(outcome)
@@ -90,10 +89,7 @@ impl Context<ReadWrite> {
     }
 
     fn close(&self) -> Result<Buffer> {
-        let mut buffer = self.unit.buffer.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.unit.status.get() != Status::Open {
-            return Err(Error::ContextClosed);
-        }
+        let mut buffer = self.buffer()?;
         self.unit.status.set(Status::Closed);
         Ok(std::mem::take(&mut buffer))
     }
@@ -199,7 +195,7 @@ impl Plan {
             CommitError::UnknownAggregate(id) => Error::NotFound(self.reference(id)),
             CommitError::DuplicateKey(id) => {
                 match self.entry(id).and_then(|entry| Some((entry, entry.key.as_ref()?))) {
-                    Some((entry, key)) => entry.duplicate_key(key),
+                    Some((entry, key)) => entry.duplicate_key(key, entry.origin),
                     None => Error::Damaged {
                         aggregate: self.reference(id),
                         problem: "the engine reports a duplicate key that it was not given".to_owned(),
@@ -244,10 +240,11 @@ impl Entry {
     }
 
     fn change(&self, id: AggregateId, store: &EventStore) -> Result<AggregateChange> {
-        let type_id = self.binding.type_id().ok_or_else(|| undefined(self.aggregate_type().name, store))?;
+        let type_id = self.type_id.ok_or_else(|| undefined(self.aggregate_type().name, store))?;
         let expected = if self.is_new() { Expected::New } else { Expected::At(self.base) };
         let key = match &self.key {
-            Some(to) if self.key != self.stored_key => {
+            // That of a required aggregate is set to what it is, and thereby checked.
+            Some(to) if self.required || self.key != self.stored_key => {
                 KeyChange::Set { from: self.stored_key.clone(), to: to.clone() }
             }
             _ => KeyChange::Keep,
@@ -275,7 +272,7 @@ impl Entry {
 
 fn new_event(event: BufferedEvent, entry: &Entry, store: &EventStore) -> Result<NewEvent> {
     let event_type = entry.binding.event_id(event.index);
-    let (Some(aggregate_type), Some(event_type)) = (entry.binding.type_id(), event_type) else {
+    let (Some(aggregate_type), Some(event_type)) = (entry.type_id, event_type) else {
         return Err(undefined(entry.aggregate_type().events[event.index].name, store));
     };
     let metadata = &event.info.metadata;

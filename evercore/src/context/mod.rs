@@ -36,7 +36,7 @@ pub type ReadContext = Context<ReadOnly>;
 ///
 /// It is a cheap handle. Its methods take `&self`, so that it can be moved into futures and two loads can
 /// run at once; clones share the unit of work. Dropping it writes nothing. After a commit, also after one
-/// that failed, every operation is [`Error::ContextClosed`].
+/// that failed, and after a panic in an `apply`, every operation is [`Error::ContextClosed`].
 ///
 /// Reads see the buffered changes: an aggregate with its buffered events, a key with its new holder.
 ///
@@ -105,7 +105,8 @@ impl<Mode> Context<Mode> {
 
     /// The buffer, while nothing was committed.
     fn buffer(&self) -> Result<MutexGuard<'_, Buffer>> {
-        let buffer = self.unit.buffer.lock().unwrap_or_else(PoisonError::into_inner);
+        // A poisoned lock: an `apply` has panicked, and perhaps left half of a change in a copy.
+        let Ok(buffer) = self.unit.buffer.lock() else { return Err(Error::ContextClosed) };
         // Looked at under the lock: a commit closes the unit of work under the same one.
         if self.unit.status.get() == Status::Open { Ok(buffer) } else { Err(Error::ContextClosed) }
     }

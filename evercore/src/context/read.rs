@@ -17,7 +17,8 @@ impl<Mode> Context<Mode> {
     /// # Errors
     ///
     /// [`Error::NotFound`]; [`Error::WrongType`]; [`Error::UnknownEventType`] and [`Error::Decode`] when the
-    /// code does not understand what is stored; [`Error::Conflict`] when the unit of work has changed the
+    /// code does not understand what is stored, [`Error::Damaged`] when that contradicts itself;
+    /// [`Error::Conflict`] when the unit of work has changed the
     /// aggregate and somebody else has too; [`Error::ContextClosed`]; [`Error::Engine`].
     ///
     /// # Cancel safety
@@ -167,7 +168,9 @@ impl<Mode> Context<Mode> {
         };
         let found = self.store.load_stored(&binding, &[load]).await?.pop().flatten();
         let found = found.ok_or_else(|| Error::NotFound(AggregateRef::new(A::NAME, id)))?;
-        Ok(StateAggregate::new(id, found.key, found.version, binding, A::default()))
+        let mut outline = StateAggregate::new(id, found.key, found.version, binding, A::default());
+        outline.type_id = Some(found.type_id);
+        Ok(outline)
     }
 
     async fn load_states<A: Aggregate>(
@@ -204,10 +207,6 @@ impl<Mode> Context<Mode> {
 
     /// An aggregate that the unit of work created, with its buffered events.
     fn created<A: Aggregate>(&self, id: AggregateId<A>, binding: Arc<Binding>) -> Result<StateAggregate<A>> {
-        if binding.rust_type != std::any::TypeId::of::<A>() {
-            let actual = binding.aggregate.name.to_owned();
-            return Err(Error::WrongType { id: id.untyped(), expected: A::NAME, actual });
-        }
         let mut aggregate = StateAggregate::new(id, None, Sequence::NONE, binding, A::default());
         self.buffer()?.overlay(&mut aggregate, &self.unit.status)?;
         Ok(aggregate)

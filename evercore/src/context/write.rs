@@ -75,8 +75,16 @@ impl Context {
     ///
     /// [`Error::StaleCopy`] when the unit of work has later events of the aggregate than this copy,
     /// [`Error::Uncommitted`] when the copy contains events of another one that did not commit,
-    /// [`Error::Invalid`] when the aggregate's `validate` function refuses the result, [`Error::Encode`] and
-    /// [`Error::ContextClosed`]. After an error, aggregate and unit of work are as before.
+    /// [`Error::Conflict`] when somebody else changed the aggregate before this copy was loaded and after the
+    /// unit of work began with it, [`Error::WrongType`] when the unit of work has it as another Rust type,
+    /// [`Error::Invalid`] when the aggregate's `validate` function refuses the result, [`Error::Encode`] when
+    /// the event has no JSON form or could not be read back from it, and [`Error::ContextClosed`]. After an
+    /// error, aggregate and unit of work are as before.
+    ///
+    /// # Panics
+    ///
+    /// When the `apply` or `validate` function of the aggregate does. The unit of work has ended then, and
+    /// the copy cannot be used any more.
     pub fn apply<A: Aggregate, E: EventOf<A>>(
         &self,
         aggregate: &mut StateAggregate<A>,
@@ -90,6 +98,10 @@ impl Context {
     /// # Errors
     ///
     /// As [`apply`](Self::apply), and [`Error::InvalidText`] for the reference.
+    ///
+    /// # Panics
+    ///
+    /// As [`apply`](Self::apply).
     #[expect(clippy::needless_pass_by_value, reason = "an event happens once")]
     pub fn apply_with<A: Aggregate, E: EventOf<A>>(
         &self,
@@ -97,7 +109,7 @@ impl Context {
         event: E,
         options: EventOptions,
     ) -> Result<()> {
-        let payload = Payload::encode(&event).map_err(|source| Error::Encode {
+        let payload = Payload::encode_event(&event).map_err(|source| Error::Encode {
             aggregate: aggregate.reference(),
             what: E::NAME,
             source,
@@ -108,13 +120,15 @@ impl Context {
     }
 
     /// Adds an event that is already encoded, to the aggregate as it was at `after`. Its name and payload
-    /// are those of a listed event, by name or alias.
+    /// are those of a listed event, by name or alias. The state is not known here, so the aggregate's
+    /// `validate` function is not asked.
     ///
     /// # Errors
     ///
     /// [`Error::UnknownEventType`] when the aggregate does not list it, [`Error::Decode`] when the payload
-    /// does not have the shape of its type, [`Error::StaleCopy`], [`Error::InvalidText`] and
-    /// [`Error::ContextClosed`]. At commit [`Error::Conflict`] when the aggregate is not at `after`.
+    /// does not have the shape of its type, [`Error::StaleCopy`] when the aggregate is not at `after`,
+    /// [`Error::NotFound`], [`Error::WrongType`], [`Error::InvalidText`], [`Error::ContextClosed`] and
+    /// [`Error::Engine`]. At commit [`Error::Conflict`] when somebody else changed the aggregate meanwhile.
     ///
     /// # Cancel safety
     ///
@@ -131,7 +145,7 @@ impl Context {
         };
         A::decode_event(index, &event.payload)
             .map_err(|source| Error::decode(A::NAME, id.untyped(), sequence, &event.event_type, source))?;
-        let published = self.publish_at(id, index, sequence, event).await;
+        let published = self.publish_at(id, index, after, event).await;
         self.noted(published)
     }
 
@@ -140,7 +154,8 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidText`], [`Error::StaleCopy`], [`Error::Uncommitted`], [`Error::ContextClosed`].
+    /// [`Error::InvalidText`], and [`Error::StaleCopy`], [`Error::Uncommitted`], [`Error::Conflict`],
+    /// [`Error::WrongType`] and [`Error::ContextClosed`] as [`apply`](Self::apply).
     pub fn change_key<A: Aggregate>(
         &self,
         aggregate: &mut StateAggregate<A>,
@@ -155,7 +170,7 @@ impl Context {
         Ok(())
     }
 
-    /// Lets the commit succeed only if nobody changes this aggregate until then, although this unit of work
+    /// Lets the commit succeed only if nobody changes this aggregate or its key until then, although this unit of work
     /// does not change it itself. Of two units of work that each require what the other changes, at most
     /// one commits.
     ///
@@ -203,8 +218,11 @@ impl Context {
         let id = self.store.next_id().await?.typed();
         let mut aggregate = StateAggregate::new(id, key, Sequence::NONE, binding, A::default());
         aggregate.unit = Some(Arc::clone(&self.unit.status));
-        self.buffer()?.create(&aggregate, origin);
-        Ok(aggregate)
+        let holder = self.buffer()?.create(&aggregate, origin);
+        match holder {
+            Some(holder) => self.load(holder.typed()).await,
+            None => Ok(aggregate),
+        }
     }
 
     fn record<A: Aggregate>(
@@ -220,12 +238,14 @@ impl Context {
         buffer.check(aggregate, &self.unit.status)?;
         let sequence = aggregate.sequence.next();
         let info = EventInfo { sequence, time, recorded_at: None, reference, metadata };
+        // The copy is one of this unit of work from here on: when `apply` panics, nothing accepts it any more.
+        let unit_before = aggregate.unit.replace(Arc::clone(&self.unit.status));
         // Under the lock of this unit of work, so that no other copy of the aggregate comes between.
-        aggregate.change(|state| apply(state, &info)).map_err(|source| Error::Invalid {
-            aggregate: AggregateRef::new(A::NAME, aggregate.id),
-            event_type: A::EVENTS[index].name,
-            source,
-        })?;
+        if let Err(source) = aggregate.change(|state| apply(state, &info)) {
+            aggregate.unit = unit_before;
+            let event_type = A::EVENTS[index].name;
+            return Err(Error::Invalid { aggregate: aggregate.reference(), event_type, source });
+        }
         let entry = buffer.entry(aggregate);
         entry.head = sequence;
         if A::SNAPSHOTS.is_due(entry.base, sequence) {
@@ -233,7 +253,6 @@ impl Context {
         }
         buffer.events.push(BufferedEvent { aggregate: aggregate.id.untyped(), index, info, payload });
         aggregate.sequence = sequence;
-        aggregate.unit = Some(Arc::clone(&self.unit.status));
         Ok(())
     }
 
@@ -241,29 +260,34 @@ impl Context {
         &self,
         id: AggregateId<A>,
         index: usize,
-        sequence: Sequence,
+        after: Sequence,
         event: RawEvent,
     ) -> Result<()> {
         let (time, reference, metadata) = event.options.or(&self.unit.defaults).resolve()?;
-        let is_buffered = self.buffer()?.entries.contains_key(&id.untyped());
+        let aggregate = id.untyped();
+        let is_buffered = self.buffer()?.entries.contains_key(&aggregate);
         // Nobody has a copy of the aggregate: find out that it exists, and its key.
         let outline = if is_buffered { None } else { Some(self.outline(id).await?) };
         let mut buffer = self.buffer()?;
+        let current = match (buffer.entries.get(&aggregate), &outline) {
+            (Some(entry), _) => entry.check_type::<A>(aggregate).map(|()| entry.head)?,
+            (None, Some(outline)) => outline.sequence,
+            (None, None) => return Err(Error::ContextClosed),
+        };
+        if current != after {
+            return Err(Error::StaleCopy { aggregate: AggregateRef::new(A::NAME, id), copy: after, current });
+        }
         let entry = match outline {
             Some(outline) => buffer.entry(&outline),
-            None => buffer.entries.get_mut(&id.untyped()).ok_or(Error::ContextClosed)?,
+            None => buffer.entries.get_mut(&aggregate).ok_or(Error::ContextClosed)?,
         };
-        if entry.head.next() != sequence {
-            let (copy, current) = (Sequence::new(sequence.get() - 1), entry.head);
-            return Err(Error::StaleCopy { aggregate: AggregateRef::new(A::NAME, id), copy, current });
-        }
+        let sequence = current.next();
         entry.head = sequence;
         if matches!(entry.snapshot, Snapshot::Lent(_)) {
             // The lent state does not know this event.
             entry.snapshot = Snapshot::None;
         }
         let info = EventInfo { sequence, time, recorded_at: None, reference, metadata };
-        let aggregate = id.untyped();
         buffer.events.push(BufferedEvent { aggregate, index, info, payload: event.payload });
         Ok(())
     }

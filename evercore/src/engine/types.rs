@@ -96,7 +96,8 @@ pub enum Expected {
 pub enum KeyChange {
     /// It stays what it is; a new aggregate has none.
     Keep,
-    /// A new aggregate, or one whose key is `from`, gets the key `to`.
+    /// A new aggregate, or one whose key is `from`, gets the key `to`. Both may be the same: then it is only
+    /// checked.
     Set {
         /// The key that it must have before.
         from: Option<NaturalKey>,

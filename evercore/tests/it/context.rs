@@ -1,6 +1,7 @@
 //! The unit of work: creating, loading, keys, and what it sees of itself.
 
-use evercore::{AggregateId, Error, NaturalKey, Sequence};
+use evercore::{AggregateId, Error, NaturalKey, Sequence, engine::StorageEngine};
+use evercore_memory::MemoryEngine;
 
 use crate::domain::{Account, Deposited, User, UserLoggedIn, UserUpdated, created, store, stored_user};
 
@@ -22,6 +23,8 @@ async fn what_is_committed_is_loaded_by_id_and_by_key() {
     assert_eq!((written.aggregate_type.as_str(), written.id), ("User", user.id().untyped()));
     assert_eq!((written.key.as_ref(), written.sequence), (user.key(), Sequence::new(1)));
     assert_eq!(receipt.last_position(), Some(store.head().await.unwrap()));
+    let history = store.read_only().history(user.id()).await.unwrap();
+    assert_eq!(history.events[0].recorded_at(), receipt.committed_at());
 }
 
 #[tokio::test]
@@ -64,6 +67,16 @@ async fn a_context_used_after_commit_is_an_error() {
     assert!(matches!(clone.require_unchanged(&user), Err(Error::ContextClosed)));
     assert!(matches!(clone.ids::<User>(None, 1).await, Err(Error::ContextClosed)));
     assert!(matches!(clone.history(user.id()).await, Err(Error::ContextClosed)));
+    assert!(matches!(clone.create_with_key::<User>("jane").await, Err(Error::ContextClosed)));
+    assert!(matches!(clone.load_or_create::<User>("jane").await, Err(Error::ContextClosed)));
+    assert!(matches!(clone.load_many(&[user.id()]).await, Err(Error::ContextClosed)));
+    assert!(matches!(clone.find_by_key::<User>("john").await, Err(Error::ContextClosed)));
+    assert!(matches!(clone.exists_by_key::<User>("john").await, Err(Error::ContextClosed)));
+    assert!(matches!(clone.save_snapshot(&user), Err(Error::ContextClosed)));
+    let raw = evercore::RawEvent::from_json("UserLoggedIn", "{}");
+    assert!(matches!(clone.publish(user.id(), Sequence::NONE, raw).await, Err(Error::ContextClosed)));
+    let prepared = clone.prepare::<MemoryEngine>().await.map(drop);
+    assert!(matches!(prepared, Err(Error::ContextClosed)));
     assert_eq!(store.load(user.id()).await.unwrap().sequence(), Sequence::NONE);
 }
 
@@ -305,4 +318,29 @@ async fn an_empty_commit_succeeds_and_writes_nothing() {
     let receipt = ctx.commit().await.unwrap();
     assert_eq!((receipt.last_position(), receipt.aggregates()), (None, &[][..]));
     assert_eq!(store.head().await.unwrap(), head);
+}
+
+// The caller's transaction decides what becomes of the changes, and nobody tells the unit of work.
+#[tokio::test]
+async fn what_an_engine_is_to_write_elsewhere_is_handed_out_and_ends_the_context() {
+    let store = store().await;
+    let ctx = store.begin();
+    let mut user = ctx.create_with_key::<User>("john").await.unwrap();
+    ctx.apply(&mut user, created("john")).unwrap();
+    let prepared = ctx.prepare::<MemoryEngine>().await.unwrap();
+    assert!(matches!(ctx.commit().await, Err(Error::ContextClosed)));
+    assert!(!store.read_only().exists_by_key::<User>("john").await.unwrap());
+
+    let written = prepared.engine().commit(prepared.changes()).await;
+    let receipt = prepared.resolve(written).unwrap();
+    assert_eq!(receipt.aggregates()[0].id, user.id().untyped());
+    assert_eq!(store.load(user.id()).await.unwrap().username, "john");
+    assert!(matches!(store.begin().apply(&mut user, UserLoggedIn {}), Err(Error::Uncommitted(_))));
+
+    let ctx = store.begin();
+    let again = ctx.create_with_key::<User>("john").await.unwrap();
+    let prepared = ctx.prepare::<MemoryEngine>().await.unwrap();
+    let written = prepared.engine().commit(prepared.changes()).await;
+    assert!(matches!(prepared.resolve(written), Err(Error::DuplicateKey { .. })));
+    assert!(store.load(again.id()).await.unwrap_err().is_not_found());
 }

@@ -15,3 +15,4 @@ mod observed;
 mod snapshots;
 mod store;
 mod unit;
+mod views;

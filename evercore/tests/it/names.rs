@@ -1,6 +1,8 @@
 //! Names and aliases of types, over a rename in the code.
 
-use evercore::{Aggregate, Apply, EventStore, LogFilter, Position, RecordedEvent, event};
+use evercore::{
+    Aggregate, Apply, EventStore, LogFilter, Position, RecordedEvent, engine::StorageEngine, event,
+};
 use evercore_memory::MemoryEngine;
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +44,70 @@ mod after {
             self.visits += 1;
         }
     }
+}
+
+/// A version between the two, which forgot the alias.
+mod between {
+    use super::{Aggregate, Apply, Deserialize, Serialize, before::Visited};
+
+    #[derive(Debug, Default, Serialize, Deserialize, Aggregate)]
+    #[aggregate(name = "Customer", events(Visited))]
+    pub(crate) struct Customer {
+        pub(crate) visits: u64,
+    }
+
+    impl Apply<Visited> for Customer {
+        fn apply(&mut self, _event: &Visited) {
+            self.visits += 1;
+        }
+    }
+}
+
+async fn visited_user(store: &EventStore, key: &str) -> evercore::AggregateId {
+    store
+        .with_context(async |ctx| {
+            let mut user = ctx.create_with_key::<before::User>(key).await?;
+            ctx.apply(&mut user, before::Visited {})?;
+            Ok(user.id().untyped())
+        })
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn where_both_names_are_stored_an_aggregate_keeps_its_own() {
+    let engine = MemoryEngine::new();
+    let old = EventStore::open::<before::User>(engine.clone()).await.unwrap();
+    let id = visited_user(&old, "john").await;
+    EventStore::open::<between::Customer>(engine.clone()).await.unwrap();
+    let new = EventStore::open::<after::Customer>(engine).await.unwrap();
+    new.with_context(async |ctx| {
+        let mut customer = ctx.load(id.typed::<after::Customer>()).await?;
+        ctx.change_key(&mut customer, "johnny")?;
+        ctx.apply(&mut customer, after::Visit {})?;
+        ctx.publish(customer.id(), customer.sequence(), evercore::RawEvent::from_json("Visited", "{}")).await
+    })
+    .await
+    .unwrap();
+
+    let history = new.read_only().history(id).await.unwrap();
+    assert_eq!((history.aggregate_type.as_str(), history.events.len()), ("User", 3));
+    assert!(history.events.iter().all(|event| event.aggregate_type() == "User"), "{history:?}");
+    assert!(old.load_by_key::<before::User>("john").await.unwrap_err().is_not_found());
+    assert_eq!(old.read_only().find_by_key::<before::User>("johnny").await.unwrap(), Some(id.typed()));
+}
+
+#[tokio::test]
+async fn an_aggregate_under_a_name_that_is_stored_later_is_found() {
+    let engine = MemoryEngine::new();
+    visited_user(&EventStore::open::<before::User>(engine.clone()).await.unwrap(), "john").await;
+    let new = EventStore::open::<after::Customer>(engine.clone()).await.unwrap();
+    let between = EventStore::open::<between::Customer>(engine).await.unwrap();
+    let id = between
+        .with_context(async |ctx| Ok(ctx.create::<between::Customer>().await?.id().untyped()))
+        .await
+        .unwrap();
+    assert_eq!(new.load(id.typed::<after::Customer>()).await.unwrap().visits, 0);
 }
 
 #[tokio::test]
@@ -93,4 +159,31 @@ async fn where_no_alias_is_stored_the_name_is() {
     let history = store.read_only().history(id).await.unwrap();
     assert_eq!(history.aggregate_type, "Customer");
     assert_eq!(history.events[0].event_type(), "CustomerVisited");
+}
+
+/// What the macros refuse can still be written by hand.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Misnamed {}
+
+impl evercore::Event for Misnamed {
+    const NAME: &'static str = "mis\0named";
+}
+
+#[derive(Debug, Default, Aggregate)]
+#[aggregate(events(Misnamed), snapshot = off)]
+struct Odd {}
+
+impl Apply<Misnamed> for Odd {
+    fn apply(&mut self, _event: &Misnamed) {}
+}
+
+#[tokio::test]
+async fn a_name_with_nul_is_refused_before_anything_is_stored() {
+    let engine = MemoryEngine::new();
+    let error = EventStore::open::<Odd>(engine.clone()).await.unwrap_err();
+    assert_eq!(error.to_string(), "name of an event type contains U+0000 at byte 3");
+    let store = EventStore::open::<after::Customer>(engine.clone()).await.unwrap();
+    let error = store.begin().create::<Odd>().await.unwrap_err();
+    assert!(matches!(error, evercore::Error::InvalidText(_)), "{error}");
+    assert!(engine.types().await.unwrap().events.iter().all(|(_, name)| !name.contains('\0')));
 }

@@ -34,6 +34,7 @@ pub(crate) struct ObservedEngine {
     inner: MemoryEngine,
     calls: Arc<AtomicUsize>,
     faults: Arc<Mutex<Vec<Fault>>>,
+    busy_definitions: Arc<AtomicUsize>,
     loses_events: Arc<AtomicBool>,
 }
 
@@ -45,6 +46,11 @@ impl ObservedEngine {
     /// Commits from now on meet these faults, one each, the last one first.
     pub(crate) fn fail_commits(&self, faults: &[Fault]) {
         self.faults.lock().unwrap().extend(faults);
+    }
+
+    /// The engine is busy the next so many times that types are to be defined.
+    pub(crate) fn fail_definitions(&self, times: usize) {
+        self.busy_definitions.store(times, Ordering::SeqCst);
     }
 
     /// Loads from now on lack the last event of each aggregate, against the contract.
@@ -74,6 +80,10 @@ impl StorageEngine for ObservedEngine {
     }
 
     async fn define_types(&self, names: &TypeNames) -> Result<TypeCatalog, EngineError> {
+        let one_less = |left: usize| left.checked_sub(1);
+        if self.busy_definitions.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok() {
+            return Err(Self::error(EngineErrorKind::Busy));
+        }
         self.counted().define_types(names).await
     }
 
@@ -117,6 +127,8 @@ impl StorageEngine for ObservedEngine {
     }
 
     async fn load(&self, requests: &[Load]) -> Result<Vec<Option<LoadedAggregate>>, EngineError> {
+        // As with a database, other tasks come between question and answer.
+        tokio::task::yield_now().await;
         let mut loaded = self.counted().load(requests).await?;
         if self.loses_events.load(Ordering::SeqCst) {
             loaded.iter_mut().flatten().for_each(|aggregate| drop(aggregate.events.pop()));

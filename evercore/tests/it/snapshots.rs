@@ -197,3 +197,85 @@ async fn snapshot_of(store: &EventStore, id: evercore::AggregateId<User>) -> Opt
     let history = store.read_only().history(id).await.unwrap();
     history.snapshot.map(|snapshot| snapshot.sequence.get())
 }
+
+#[derive(Debug, Default, Clone, Serialize, Deserialize, Aggregate)]
+#[aggregate(events(Filled), snapshot_every = 2, validate = Glass::check)]
+struct Glass {
+    content: u32,
+}
+
+#[event]
+struct Filled(u32);
+
+impl Apply<Filled> for Glass {
+    fn apply(&mut self, event: &Filled) {
+        self.content += event.0;
+    }
+}
+
+impl Glass {
+    fn check(&self) -> Result<(), &'static str> {
+        if self.content <= 10 { Ok(()) } else { Err("it runs over") }
+    }
+}
+
+#[tokio::test]
+async fn a_refused_event_takes_no_snapshot_away() {
+    let store = EventStore::open::<Glass>(MemoryEngine::new()).await.unwrap();
+    let ctx = store.begin();
+    let mut glass = ctx.create::<Glass>().await.unwrap();
+    ctx.apply(&mut glass, Filled(5)).unwrap();
+    ctx.apply(&mut glass, Filled(5)).unwrap();
+    ctx.apply(&mut glass, Filled(1)).unwrap_err();
+    ctx.commit().await.unwrap();
+    let glass = store.load(glass.id()).await.unwrap();
+    assert_eq!((glass.replay().snapshot, glass.content), (Some(Sequence::new(2)), 10));
+}
+
+#[tokio::test]
+async fn a_snapshot_by_hand_and_a_due_one_do_not_disturb_each_other() {
+    let store = store().await;
+    let id = stored_user(&store, "john", 2).await;
+    let ctx = store.begin();
+    let mut user = ctx.load(id).await.unwrap();
+    ctx.save_snapshot(&user).unwrap();
+    ctx.apply(&mut user, UserLoggedIn {}).unwrap();
+    ctx.commit().await.unwrap();
+    assert_eq!(snapshot_of(&store, id).await, Some(3), "saved before the last event, which was not due");
+    assert_eq!(store.load(id).await.unwrap().logins, 3);
+
+    let ctx = store.begin();
+    let mut user = ctx.load(id).await.unwrap();
+    ctx.save_snapshot(&user).unwrap();
+    ctx.apply(&mut user, UserLoggedIn {}).unwrap();
+    ctx.save_snapshot(&user).unwrap();
+    ctx.apply(&mut user, UserLoggedIn {}).unwrap();
+    ctx.commit().await.unwrap();
+    assert_eq!(snapshot_of(&store, id).await, Some(6), "5 was crossed by the commit");
+    assert_eq!(store.load(id).await.unwrap().logins, 5);
+}
+
+// A store that was put together from two backups may hold such a snapshot.
+#[tokio::test]
+async fn a_snapshot_beyond_the_last_event_is_damage() {
+    let engine = MemoryEngine::new();
+    let store = EventStore::open::<User>(engine.clone()).await.unwrap();
+    let id = stored_user(&store, "john", 1).await;
+    let snapshot = NewSnapshot {
+        aggregate_id: id.untyped(),
+        sequence: Sequence::new(9),
+        fingerprint: User::SNAPSHOTS.fingerprint().unwrap(),
+        payload: Payload::encode(&User { logins: 8, ..User::default() }).unwrap(),
+    };
+    let aggregate = AggregateChange {
+        id: id.untyped(),
+        type_id: engine.types().await.unwrap().aggregates[0].0,
+        expected: Expected::At(Sequence::new(2)),
+        version: Sequence::new(2),
+        key: KeyChange::Keep,
+    };
+    let changes = Changes { aggregates: vec![aggregate], snapshots: vec![snapshot], ..Changes::default() };
+    engine.commit(&changes).await.unwrap();
+    let error = store.load(id).await.unwrap_err();
+    assert!(matches!(&error, evercore::Error::Damaged { .. }), "{error}");
+}

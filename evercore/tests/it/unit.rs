@@ -321,3 +321,62 @@ async fn disturb(store: &EventStore, id: evercore::AggregateId<User>) {
         .await
         .unwrap();
 }
+
+// The events of this run were not written: those of the first one were.
+#[tokio::test]
+async fn a_copy_that_gets_out_of_a_repeat_cannot_be_used() {
+    let store = store().await;
+    let copy = std::sync::Mutex::new(None);
+    let visit = async || {
+        store
+            .unit()
+            .once("visit")
+            .run(async |ctx| {
+                let mut account = ctx.create::<Account>().await?;
+                ctx.apply(&mut account, Deposited(5))?;
+                *copy.lock().unwrap() = Some(account);
+                Ok(())
+            })
+            .await
+            .unwrap()
+    };
+    assert!(!visit().await.is_repeat());
+    let mut first = copy.lock().unwrap().take().unwrap();
+    assert!(visit().await.is_repeat());
+    let mut second = copy.lock().unwrap().take().unwrap();
+    let ctx = store.begin();
+    assert!(matches!(ctx.apply(&mut second, Deposited(1)), Err(Error::Uncommitted(_))));
+    ctx.apply(&mut first, Deposited(1)).unwrap();
+    ctx.commit().await.unwrap();
+}
+
+/// `Account` as a later version of the program knows it, with an event that the store does not know yet.
+#[derive(Debug, Default, evercore::Aggregate)]
+#[aggregate(events(Deposited, Emptied), name = "Account", snapshot = off)]
+struct LaterAccount {}
+
+#[evercore::event]
+struct Emptied {}
+
+impl evercore::Apply<Deposited> for LaterAccount {
+    fn apply(&mut self, _event: &Deposited) {}
+}
+
+impl evercore::Apply<Emptied> for LaterAccount {
+    fn apply(&mut self, _event: &Emptied) {}
+}
+
+#[tokio::test]
+async fn a_busy_engine_is_asked_again_also_when_a_commit_has_to_define_types() {
+    let engine = ObservedEngine::new();
+    let store = EventStore::open::<Account>(engine.clone()).await.unwrap();
+    let (id, _) = store.unit().run(async |ctx| Ok(ctx.create::<Account>().await?.id())).await.unwrap();
+    let id = id.untyped().typed::<LaterAccount>();
+    engine.fail_definitions(1);
+    let empty = async |ctx: evercore::Context| {
+        let mut account = ctx.load(id).await?;
+        ctx.apply(&mut account, Emptied {})
+    };
+    store.unit().retry(quick(3)).run(empty).await.unwrap();
+    assert_eq!(store.load(id).await.unwrap().sequence().get(), 1);
+}
