@@ -101,8 +101,10 @@ async fn the_doorbell_rings_when_events_can_be_read() -> TestResult {
     let id = new_id(&engine).await;
     let mut bell = engine.watch();
     let changes = append(types, id, 0, 1);
-    let (committed, ()) = tokio::join!(engine.commit(&changes), bell.rung());
+    let rung = tokio::time::timeout(Duration::from_secs(10), bell.rung());
+    let (committed, rung) = tokio::join!(engine.commit(&changes), rung);
     committed.expect("a commit");
+    rung?;
     assert!(load(&engine, id).await.is_some());
     Ok(())
 }
