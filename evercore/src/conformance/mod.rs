@@ -1,7 +1,8 @@
 //! The suite that every engine has to pass.
 //!
-//! Each bullet under *Behavior* of [`StorageEngine`] is a case here, run on a fresh store. The suite is exempt
-//! from semantic versioning: a new release may ask more of an engine.
+//! Each bullet under *Behavior* of [`StorageEngine`] has a case here, run on a fresh store. The subjects `units`
+//! and `replay` look at the same promises through [`EventStore`](crate::EventStore), as applications do. The
+//! suite is exempt from semantic versioning: a new release may ask more of an engine.
 //!
 //! An engine's package depends on `evercore` with the feature `conformance` among its dev-dependencies, and on
 //! `tokio` with the features `macros` and `rt-multi-thread`. It says in a [`Harness`] how a store is made and
