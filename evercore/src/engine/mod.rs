@@ -117,8 +117,8 @@ pub trait StorageEngine: fmt::Debug + Send + Sync + 'static {
     ///   outcome.
     /// - Of an aggregate's snapshots one is kept: a new one replaces an older one or one of the same sequence,
     ///   and does nothing beside a later one.
-    /// - What is written comes back as it was, also after a restart: texts byte by byte, payloads of every codec,
-    ///   times to the microsecond, also those before 1970.
+    /// - What is written comes back as it was, also after a restart: texts byte by byte, payloads of every
+    ///   codec, times to the microsecond, also those before 1970.
     /// - Opposite orders of the same aggregates in commits at the same time do not deadlock.
     /// - A commit that wrote events rings the doorbell.
     ///
