@@ -283,8 +283,8 @@ pub fn state_event(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// # }
 /// ```
 ///
-/// The parts are aggregates and other registries, which may stand in other modules and crates. Attributes
-/// and visibility go to what is generated. Where the library has another name, say so first:
+/// The parts are aggregates and other registries, which may stand in other modules and crates. Attributes and
+/// docs go to the struct, the visibility to struct and enum. Where the library has another name, say so first:
 /// `registry!(crate = ::other; pub Domain { … })`.
 ///
 /// # What is generated

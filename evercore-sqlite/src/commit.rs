@@ -71,23 +71,9 @@ pub(crate) fn commit(
     connection: &mut rusqlite::Connection,
     changes: &Changes,
 ) -> Result<CommitOutcome, CommitError> {
-    driver::now(connection.execute(statements::BEGIN, &[]))?;
-    let written = driver::now(write(connection, changes)).and_then(|outcome| {
-        driver::now(connection.execute(statements::COMMIT, &[])).map_err(not_committed)?;
-        Ok(outcome)
-    });
-    if written.is_err() {
-        driver::roll_back(connection);
-    }
-    written
-}
-
-fn not_committed(problem: Problem) -> CommitError {
-    if problem.leaves_commit_open() {
-        CommitError::OutcomeUnknown(problem.during("commit"))
-    } else {
-        problem.into()
-    }
+    driver::in_transaction(connection, statements::BEGIN, |connection| {
+        driver::now(write(connection, changes))
+    })
 }
 
 /// Writes changes in a transaction that is under way. After an error it must be rolled back.

@@ -120,6 +120,23 @@ fn owned(row: &SqliteRow, index: usize) -> Result<Value, Problem> {
     })
 }
 
+/// Does something in a transaction on one of the engine's connections, which is rolled back on an error.
+pub(crate) fn in_transaction<T, E: From<Problem>>(
+    connection: &mut rusqlite::Connection,
+    begin: &'static str,
+    body: impl FnOnce(&mut rusqlite::Connection) -> Result<T, E>,
+) -> Result<T, E> {
+    now(connection.execute(begin, &[]))?;
+    let done = body(connection).and_then(|value| {
+        now(connection.execute(statements::COMMIT, &[])).map_err(Problem::of_commit)?;
+        Ok(value)
+    });
+    if done.is_err() {
+        roll_back(connection);
+    }
+    done
+}
+
 /// Ends the transaction that is under way on one of the engine's connections, if there is one: SQLite has
 /// ended it by itself after some errors.
 pub(crate) fn roll_back(connection: &mut rusqlite::Connection) {
@@ -128,21 +145,4 @@ pub(crate) fn roll_back(connection: &mut rusqlite::Connection) {
     {
         tracing::error!(%error, "cannot roll back");
     }
-}
-
-/// Does something in a transaction on one of the engine's connections, which is rolled back on an error.
-pub(crate) fn in_transaction<T>(
-    connection: &mut rusqlite::Connection,
-    begin: &'static str,
-    body: impl FnOnce(&mut rusqlite::Connection) -> Result<T, Problem>,
-) -> Result<T, Problem> {
-    now(connection.execute(begin, &[]))?;
-    let done = body(connection).and_then(|value| {
-        now(connection.execute(statements::COMMIT, &[]))?;
-        Ok(value)
-    });
-    if done.is_err() {
-        roll_back(connection);
-    }
-    done
 }

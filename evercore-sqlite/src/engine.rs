@@ -52,8 +52,10 @@ impl SqliteEngine {
         SqliteEngineBuilder::new()
     }
 
-    /// Opens the store in the database of a pool. The engine opens connections of its own on the pool's file and
-    /// uses the pool for [transactions](TransactionalEngine::begin) alone. The file's journal mode becomes WAL.
+    /// Opens the store in the database of a pool. The engine opens connections of its own on the pool's file,
+    /// with the pool's `synchronous` and busy timeout, and uses the pool for
+    /// [transactions](TransactionalEngine::begin) alone. The file's journal mode becomes WAL. The pool stays the
+    /// application's: closing the engine does not close it.
     ///
     /// # Errors
     ///
@@ -61,15 +63,8 @@ impl SqliteEngine {
     /// [`Unsupported`](evercore::engine::EngineErrorKind::Unsupported) when the pool's database is in memory, where no other connection
     /// finds it.
     pub async fn from_pool(pool: SqlitePool) -> Result<Self, EngineError> {
-        let open = async {
-            let file = statements::database(&mut *pool.acquire().await?).await?;
-            match Path::new(&file).is_file() {
-                true => Ok(Location::File(file.into())),
-                false => Err(Problem::UnsharedPool),
-            }
-        };
-        let location = open.await.map_err(|problem: Problem| problem.during("open the store"))?;
-        let engine = Self::open(Source { location, settings: Settings::default() }).await?;
+        let source = source_of(&pool).await.map_err(|problem| problem.during("open the store"))?;
+        let engine = Self::open(source).await?;
         Ok(Self { given_pool: Some(pool), ..engine })
     }
 
@@ -107,6 +102,17 @@ impl SqliteEngine {
         };
         self.given_pool.as_ref().unwrap_or_else(|| self.pool.get_or_init(own))
     }
+}
+
+/// The file of a pool, and what its connections wait for.
+async fn source_of(pool: &SqlitePool) -> Result<Source, Problem> {
+    let mut connection = pool.acquire().await?;
+    let file = statements::database(&mut *connection).await?;
+    if !Path::new(&file).is_file() {
+        return Err(Problem::UnsharedPool);
+    }
+    let settings = Settings::like(statements::settings(&mut *connection).await?);
+    Ok(Source { location: Location::File(file.into()), settings })
 }
 
 /// Starts the threads, the one that writes first, and asks which database it is.
@@ -263,3 +269,8 @@ impl TransactionalEngine for SqliteEngine {
         Ok(())
     }
 }
+
+const _: fn() = || {
+    fn shared<T: Send + Sync>() {}
+    shared::<SqliteEngine>();
+};

@@ -33,6 +33,12 @@ pub(crate) enum Problem {
     UnsharedPool,
     #[error("the transaction is one of {transaction:?}, the store is in {store:?}")]
     OtherDatabase { transaction: String, store: String },
+    /// The operating system failed during `COMMIT`. The end of the transaction may stand in the write-ahead
+    /// log, to be found after a crash, although this process was told that it could not be written or
+    /// synchronized. Every other refusal comes before that point, and so does a full disk, which cuts the
+    /// transaction short.
+    #[error("the operating system failed while the transaction was committed")]
+    InDoubt(#[source] Box<Problem>),
     #[error("the engine was closed")]
     Closed,
     #[error("a thread of the engine panicked")]
@@ -58,7 +64,7 @@ impl Problem {
             }
             Self::Impossible { .. } => EngineErrorKind::Corrupt,
             Self::UnsharedPool | Self::OtherDatabase { .. } => EngineErrorKind::Unsupported,
-            Self::Url(_) | Self::Panicked | Self::Thread(_) => EngineErrorKind::Other,
+            Self::Url(_) | Self::InDoubt(_) | Self::Panicked | Self::Thread(_) => EngineErrorKind::Other,
         }
     }
 
@@ -83,12 +89,12 @@ impl Problem {
         self.code() == Some(ffi::SQLITE_CONSTRAINT_UNIQUE) && message.ends_with(columns)
     }
 
-    /// Whether a failed `COMMIT` may have reached the file all the same. That is so when the operating
-    /// system failed: the end of the transaction may stand in the write-ahead log, to be found after a crash,
-    /// although this process was told that it could not be written or synchronized. Every other
-    /// refusal comes before that point, and so does a full disk, which cuts the transaction short.
-    pub(crate) fn leaves_commit_open(&self) -> bool {
-        self.code().is_some_and(|code| primary(code) == ffi::SQLITE_IOERR)
+    /// The same problem as one of a `COMMIT`.
+    pub(crate) fn of_commit(self) -> Self {
+        match self.code().map(primary) {
+            Some(ffi::SQLITE_IOERR) => Self::InDoubt(self.into()),
+            _ => self,
+        }
     }
 
     /// Whether SQLite could not get a lock.
@@ -97,10 +103,13 @@ impl Problem {
     }
 }
 
-/// Nothing was written.
+/// Nothing was written, unless the problem says otherwise.
 impl From<Problem> for CommitError {
     fn from(problem: Problem) -> Self {
-        Self::Engine(problem.during("write changes"))
+        match problem {
+            Problem::InDoubt(_) | Problem::Panicked => Self::OutcomeUnknown(problem.during("commit changes")),
+            _ => Self::Engine(problem.during("write changes")),
+        }
     }
 }
 
@@ -128,5 +137,59 @@ fn kind_of(code: i32) -> EngineErrorKind {
         ffi::SQLITE_NOTADB => EngineErrorKind::Incompatible,
         ffi::SQLITE_CORRUPT => EngineErrorKind::Corrupt,
         _ => EngineErrorKind::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use evercore::engine::{CommitError, EngineErrorKind};
+    use rusqlite::ffi;
+
+    use super::Problem;
+
+    fn refusal(code: i32) -> Problem {
+        rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some("words".to_owned())).into()
+    }
+
+    #[test]
+    fn every_refusal_has_its_kind() {
+        for (code, kind) in [
+            (ffi::SQLITE_BUSY, EngineErrorKind::Busy),
+            (ffi::SQLITE_BUSY_SNAPSHOT, EngineErrorKind::Busy),
+            (ffi::SQLITE_LOCKED, EngineErrorKind::Busy),
+            (ffi::SQLITE_READONLY_DBMOVED, EngineErrorKind::ReadOnly),
+            (ffi::SQLITE_FULL, EngineErrorKind::StorageFull),
+            (ffi::SQLITE_NOTADB, EngineErrorKind::Incompatible),
+            (ffi::SQLITE_CORRUPT_INDEX, EngineErrorKind::Corrupt),
+            (ffi::SQLITE_IOERR_READ, EngineErrorKind::Other),
+        ] {
+            let error = refusal(code).during("try");
+            assert_eq!((error.engine(), error.operation(), error.kind()), ("sqlite", "try", kind), "{code}");
+            assert_eq!(error.source().map(ToString::to_string).as_deref(), Some("words"));
+        }
+    }
+
+    #[test]
+    fn a_commit_is_in_doubt_when_the_operating_system_fails_and_only_then() {
+        let in_doubt = CommitError::from(refusal(ffi::SQLITE_IOERR_FSYNC).of_commit());
+        assert!(matches!(in_doubt, CommitError::OutcomeUnknown(_)), "{in_doubt:?}");
+        for problem in
+            [refusal(ffi::SQLITE_FULL).of_commit(), refusal(ffi::SQLITE_IOERR_READ), Problem::Closed]
+        {
+            let refused = CommitError::from(problem);
+            assert!(matches!(refused, CommitError::Engine(_)), "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn unique_violations_are_told_apart_by_their_columns() {
+        let violation = ffi::Error::new(ffi::SQLITE_CONSTRAINT_UNIQUE);
+        let message = "UNIQUE constraint failed: a.b, a.c".to_owned();
+        let problem = Problem::from(rusqlite::Error::SqliteFailure(violation, Some(message)));
+        assert!(problem.violates_unique("a.b, a.c"));
+        assert!(!problem.violates_unique("a.b"));
+        assert!(!refusal(ffi::SQLITE_CONSTRAINT_UNIQUE).violates_unique("a.b, a.c"));
     }
 }

@@ -31,6 +31,18 @@ pub(crate) struct Settings {
     pub(crate) max_pages: Option<u32>,
 }
 
+impl Settings {
+    /// With the level of `synchronous` and the busy timeout in milliseconds of another connection.
+    pub(crate) fn like((synchronous, busy_timeout): (i64, i64)) -> Self {
+        const FULL: i64 = 2;
+        Self {
+            synchronous: if synchronous < FULL { Synchronous::Normal } else { Synchronous::Full },
+            busy_timeout: Duration::from_millis(busy_timeout.try_into().unwrap_or(0)),
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {

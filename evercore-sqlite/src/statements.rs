@@ -47,6 +47,7 @@ texts! {
 
 texts! {
     DATABASE = "database";
+    SETTINGS = "settings";
     COMMIT_TIME = "commit_time";
     FIND_IDEMPOTENCY_KEY = "find_idempotency_key";
     INSERT_IDEMPOTENCY_KEY = "insert_idempotency_key";
@@ -65,6 +66,16 @@ pub(crate) async fn database(connection: &mut impl Connection) -> Result<String,
     match connection.row(DATABASE, &[]).await? {
         Some([file]) => row::text("the name of a database", file),
         None => Ok(String::new()),
+    }
+}
+
+/// How much a connection waits for: the level of `synchronous`, and the busy timeout in milliseconds.
+pub(crate) async fn settings(connection: &mut impl Connection) -> Result<(i64, i64), Problem> {
+    match connection.row(SETTINGS, &[]).await? {
+        Some([synchronous, timeout]) => {
+            Ok((row::integer("synchronous", &synchronous)?, row::integer("the busy timeout", &timeout)?))
+        }
+        None => Ok((0, 0)),
     }
 }
 

@@ -125,9 +125,7 @@ impl Threads {
     pub(crate) async fn commit(&self, changes: Changes) -> Result<CommitOutcome, CommitError> {
         let (answer, answered) = oneshot::channel();
         self.writer.push(Work::Commit(Box::new(changes), answer))?;
-        answered
-            .await
-            .unwrap_or_else(|_| Err(CommitError::OutcomeUnknown(Problem::Panicked.during("write changes"))))
+        answered.await.unwrap_or_else(|_| Err(Problem::Panicked.into()))
     }
 
     /// Lets the threads finish what was handed over; they take nothing more.

@@ -6,6 +6,10 @@
 use crate::{Aggregate, AggregateType, Event, EventType, RegisteredTypes, Registry, hash::fnv1a};
 
 /// Refuses an event that has the name or an alias of one which its aggregate lists before it.
+///
+/// # Panics
+///
+/// At compile time, then.
 #[track_caller]
 pub const fn check_event<A: Aggregate>(index: usize) {
     let (events, event) = (A::EVENTS, &A::EVENTS[index]);
@@ -28,6 +32,10 @@ pub const fn check_event<A: Aggregate>(index: usize) {
 
 /// Refuses a part of a registry that has an aggregate, or another event type, of a name which a part before
 /// it has.
+///
+/// # Panics
+///
+/// At compile time, then.
 #[track_caller]
 pub const fn check_part<R: Registry>(index: usize) {
     let RegisteredTypes::Registry(parts) = R::TYPES else { return };

@@ -203,6 +203,8 @@ async fn a_pool_of_the_application_is_used() -> TestResult {
     let place = Place::new();
     let pool = SqlitePool::connect(&format!("{}?mode=rwc", place.url())).await?;
     let engine = SqliteEngine::from_pool(pool.clone()).await?;
+    // SQLite's own default, which the pool has not changed.
+    assert!(format!("{engine:?}").contains("synchronous: Full"), "{engine:?}");
     let types = define(&engine).await;
     let mut transaction = engine.begin().await?;
     let id = new_id_in(&mut transaction).await?;
