@@ -60,7 +60,7 @@ evercore::registry!(
 const KEY: &str = "john@example.com";
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> evercore::Result<()> {
     let path = std::env::args().nth(1).unwrap_or_else(|| "quickstart.db".to_owned());
     let engine = SqliteEngine::connect(&format!("sqlite://{path}")).await?;
     let store = EventStore::open::<Domain>(engine).await?;

@@ -3,7 +3,7 @@
 use syn::{
     Attribute, Data, DeriveInput, Field, Fields, Ident, LitStr, Path, Token, Type, Visibility, braced,
     ext::IdentExt,
-    parse::{Parse, ParseStream},
+    parse::{Parse, ParseStream, Parser},
     punctuated::Punctuated,
 };
 
@@ -58,6 +58,8 @@ pub(crate) struct StateField {
     pub(crate) name: Ident,
     pub(crate) ty: Type,
     pub(crate) options: FieldOptions,
+    /// Its `#[cfg(…)]` attributes, which are still to be judged.
+    pub(crate) conditions: Vec<Attribute>,
 }
 
 impl StateEvent {
@@ -79,12 +81,23 @@ impl StateEvent {
 impl StateField {
     fn new(field: &Field, attributes: &[Attribute], errors: &mut Errors) -> Option<Self> {
         let options = FieldOptions::read(attributes, errors);
-        Some(Self { name: field.ident.clone()?, ty: field.ty.clone(), options })
+        let conditions = field.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg")).cloned();
+        Some(Self {
+            name: field.ident.clone()?,
+            ty: field.ty.clone(),
+            options,
+            conditions: conditions.collect(),
+        })
     }
 
-    /// The type of the value if the field is an `Option`, as far as its spelling tells.
+    /// Whether the field is an `Option`, as far as its spelling tells.
     pub(crate) fn is_option(&self) -> bool {
-        matches!(&self.ty, Type::Path(ty) if ty.path.segments.last().is_some_and(|last| last.ident == "Option"))
+        let mut ty = &self.ty;
+        // A type that comes out of a `macro_rules!` stands in an invisible group.
+        while let Type::Group(group) = ty {
+            ty = &group.elem;
+        }
+        matches!(ty, Type::Path(ty) if last_ident(&ty.path).is_some_and(|last| last == "Option"))
     }
 }
 
@@ -95,6 +108,8 @@ pub(crate) struct Registry {
     pub(crate) visibility: Visibility,
     pub(crate) name: Ident,
     pub(crate) parts: Vec<Path>,
+    /// What is wrong with the list of parts, if something is.
+    pub(crate) parts_error: Option<syn::Error>,
 }
 
 impl Parse for Registry {
@@ -111,10 +126,11 @@ impl Parse for Registry {
         let name = input.parse()?;
         let parts;
         braced!(parts in input);
-        let parts = parts.call(|parts| {
-            Punctuated::<Path, Token![,]>::parse_terminated_with(parts, Path::parse_mod_style)
-        })?;
-        Ok(Self { krate, attributes, visibility, name, parts: parts.into_iter().collect() })
+        let (parts, parts_error) = match paths.parse2(parts.parse()?) {
+            Ok(parts) => (parts, None),
+            Err(error) => (Vec::new(), Some(error)),
+        };
+        Ok(Self { krate, attributes, visibility, name, parts, parts_error })
     }
 }
 
@@ -137,6 +153,12 @@ fn is_event_attribute(attribute: &Attribute) -> bool {
 
 fn take_state_attributes(field: &mut Field) -> Vec<Attribute> {
     field.attrs.extract_if(.., |attribute| attribute.path().is_ident("state")).collect()
+}
+
+/// Reads paths with commas between them.
+pub(crate) fn paths(input: ParseStream<'_>) -> syn::Result<Vec<Path>> {
+    let paths = Punctuated::<Path, Token![,]>::parse_terminated_with(input, Path::parse_mod_style)?;
+    Ok(paths.into_iter().collect())
 }
 
 /// The last name of a path.

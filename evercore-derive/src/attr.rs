@@ -5,10 +5,11 @@ use std::fmt::Display;
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::{
-    Attribute, Expr, ExprPath, Lit, LitInt, LitStr, Meta, Path, Token, parse::Parser, punctuated::Punctuated,
+    Attribute, Expr, ExprPath, Ident, Lit, LitInt, LitStr, Meta, Path, Token, ext::IdentExt, parse::Parser,
+    punctuated::Punctuated,
 };
 
-use crate::path::Krate;
+use crate::{ast, path::Krate};
 
 /// The mistakes found so far.
 #[derive(Default)]
@@ -30,7 +31,7 @@ impl Errors {
     }
 
     pub(crate) fn into_tokens(self) -> TokenStream {
-        self.0.map(|error| error.into_compile_error()).unwrap_or_default()
+        self.0.as_ref().map(syn::Error::to_compile_error).unwrap_or_default()
     }
 
     pub(crate) fn push(&mut self, error: syn::Error) {
@@ -97,7 +98,7 @@ impl AggregateOptions {
     fn read_option(&mut self, option: &Meta, errors: &mut Errors) {
         let path = option.path();
         if path.is_ident("events") {
-            set(&mut self.events, option, paths(option), errors);
+            set(&mut self.events, option, listed(option), errors);
         } else if path.is_ident("snapshot") {
             set(&mut self.snapshot, option, keyword(option, "off"), errors);
         } else if path.is_ident("snapshot_every") {
@@ -166,7 +167,7 @@ impl StateEventOptions {
 /// `#[state(…)]` on a field of a state event.
 #[derive(Default)]
 pub(crate) struct FieldOptions {
-    pub(crate) rename: Option<LitStr>,
+    pub(crate) rename: Option<Ident>,
     pub(crate) skip: Option<Path>,
     pub(crate) assign: Option<Path>,
 }
@@ -187,7 +188,7 @@ impl FieldOptions {
     fn read_option(&mut self, option: &Meta, errors: &mut Errors) {
         let path = option.path();
         if path.is_ident("rename") {
-            set(&mut self.rename, option, value(option).and_then(text), errors);
+            set(&mut self.rename, option, value(option).and_then(text).and_then(field_name), errors);
         } else if path.is_ident("skip") {
             set(&mut self.skip, option, option.require_path_only().cloned(), errors);
         } else if path.is_ident("assign") {
@@ -213,17 +214,14 @@ fn metas(tokens: TokenStream, errors: &mut Errors) -> Vec<Meta> {
     errors.take(options).unwrap_or_default().into_iter().collect()
 }
 
-fn paths(option: &Meta) -> syn::Result<Vec<Path>> {
+fn listed(option: &Meta) -> syn::Result<Vec<Path>> {
     let Meta::List(list) = option else {
         return Err(syn::Error::new_spanned(
             option,
             "write the events in parentheses: `events(First, Second)`",
         ));
     };
-    let parser = Punctuated::<Path, Token![,]>::parse_terminated_with;
-    let paths =
-        list.parse_args_with(|input: syn::parse::ParseStream<'_>| parser(input, Path::parse_mod_style))?;
-    Ok(paths.into_iter().collect())
+    list.parse_args_with(ast::paths)
 }
 
 fn value(option: &Meta) -> syn::Result<&Expr> {
@@ -241,6 +239,17 @@ pub(crate) fn text(value: &Expr) -> syn::Result<LitStr> {
         Expr::Lit(literal) if let Lit::Str(text) = &literal.lit => Ok(text.clone()),
         _ => Err(syn::Error::new_spanned(value, "expected a string: `\"…\"`")),
     }
+}
+
+/// The name of a field, which may be a keyword: `r#type` is written `"type"` or `"r#type"`.
+fn field_name(text: LitStr) -> syn::Result<Ident> {
+    let name = match text.parse_with(Ident::parse_any) {
+        Ok(word) if word.to_string().starts_with("r#") => Ok(word),
+        Ok(word) if matches!(word.to_string().as_str(), "self" | "Self" | "super" | "crate" | "_") => Err(()),
+        Ok(word) => text.parse().or_else(|_| Ok(Ident::new_raw(&word.to_string(), text.span()))),
+        Err(_) => Err(()),
+    };
+    name.map_err(|()| syn::Error::new_spanned(text, "this is not the name of a field"))
 }
 
 fn number(value: &Expr) -> syn::Result<LitInt> {

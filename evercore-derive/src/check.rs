@@ -2,7 +2,7 @@
 
 use proc_macro2::Span;
 use quote::ToTokens;
-use syn::{Data, DeriveInput, Fields, Ident, LitInt, LitStr, Path};
+use syn::{Data, DeriveInput, Fields, LitInt, LitStr, Path};
 
 use crate::{
     ast::{Aggregate, Event, Registry, StateEvent, StateField, last_ident},
@@ -49,7 +49,9 @@ pub(crate) fn state_event(event: &StateEvent, errors: &mut Errors) {
 }
 
 pub(crate) fn registry(registry: &Registry, errors: &mut Errors) {
-    if registry.parts.is_empty() {
+    if let Some(error) = &registry.parts_error {
+        errors.push(error.clone());
+    } else if registry.parts.is_empty() {
         errors.at(&registry.name, "a registry needs at least one aggregate");
     }
     distinct(&registry.parts, errors);
@@ -159,10 +161,5 @@ fn state_field(field: &StateField, errors: &mut Errors) {
         && (field.options.rename.is_some() || field.options.assign.is_some())
     {
         errors.at(skip, "a skipped field is not brought into the state: `skip` stands alone");
-    }
-    if let Some(rename) = &field.options.rename
-        && rename.parse::<Ident>().is_err()
-    {
-        errors.at(rename, "this is not the name of a field");
     }
 }

@@ -1,4 +1,7 @@
-//! The macros of evercore.
+//! The macros of evercore: [`macro@Aggregate`], [`macro@event`], [`macro@state_event`] and [`macro@registry`].
+//!
+//! Use them through the `evercore` crate, which re-exports them. What they generate calls hidden parts of
+//! `evercore` of the same version.
 
 use proc_macro::TokenStream;
 use proc_macro2::TokenStream as TokenStream2;
@@ -18,25 +21,283 @@ mod path;
 #[cfg(test)]
 mod tests;
 
-/// Derives `Aggregate`.
+/// Makes a plain struct an aggregate: a state that is rebuilt from the listed events.
+///
+/// ```
+/// use evercore::{Aggregate, Apply, event, state_event};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Debug, Default, Clone, Serialize, Deserialize, Aggregate)]
+/// #[aggregate(events(UserCreated, UserLoggedIn), snapshot_every = 50, validate = User::check)]
+/// pub struct User {
+///     name: String,
+///     logins: u64,
+/// }
+///
+/// #[state_event(User)]
+/// pub struct UserCreated {
+///     name: String,
+/// }
+///
+/// #[event]
+/// pub struct UserLoggedIn {}
+///
+/// impl Apply<UserLoggedIn> for User {
+///     fn apply(&mut self, _event: &UserLoggedIn) {
+///         self.logins += 1;
+///     }
+/// }
+///
+/// impl User {
+///     fn check(&self) -> Result<(), String> {
+///         if self.name.is_empty() { Err("a user needs a name".into()) } else { Ok(()) }
+///     }
+/// }
+///
+/// let mut user = User::default();
+/// assert!(user.change(|user| user.apply(&UserLoggedIn {})).is_err());
+/// assert!(user.change(|user| user.apply(&UserCreated { name: "ann".into() })).is_ok());
+/// assert_eq!((user.name.as_str(), user.logins), ("ann", 0));
+///
+/// let event: UserEvent = UserLoggedIn {}.into();
+/// assert!(matches!(event, UserEvent::UserLoggedIn(_)));
+/// ```
+///
+/// # What is needed
+///
+/// The type is a struct of any kind, without type parameters and lifetimes. It implements `Default`: the
+/// state before the first event. Each listed event implements `Event` (by [`macro@event`] or
+/// [`macro@state_event`]), and the state says with `Apply` what it does. Events may stand in other modules
+/// and crates: write their paths. The last names of the paths must differ, because they name the variants; of
+/// two equal ones bring one into scope under another name (`use archive::Opened as OldOpened;`).
+///
+/// # Options
+///
+/// All stand in `#[aggregate(…)]`, which may be repeated.
+///
+/// | Option | Effect | Without it |
+/// |---|---|---|
+/// | `events(First, Second)` | the events of this aggregate; required | |
+/// | `name = "…"` | the name that is stored, 1 to 255 bytes | the name of the struct |
+/// | `alias = "…"` | a name that was stored in the past; repeatable | |
+/// | `snapshot_every = N` | a snapshot of the state after every N events | `Snapshots::DEFAULT_EVERY` |
+/// | `snapshot = off` | no snapshots: the state needs no serde | |
+/// | `snapshot_version = N` | makes the snapshots of other versions unreadable, see below | 0 |
+/// | `validate = path` | refuses an event whose result the function refuses | every result is accepted |
+/// | `crate = "path"` | where the library is | `::evercore` |
+///
+/// With snapshots the state implements `Serialize` and `Deserialize`.
+///
+/// `validate` is the path of a function from `&State` to `Result<(), E>`, where `E` is an error, a `String` or a
+/// `&str`. It asks for `Clone`, because an event is tried on a copy first.
+///
+/// # Snapshots and changes of the state
+///
+/// A snapshot is used only if the state was written as it is now. That is judged by a fingerprint of the name of
+/// the struct, the names and types of its fields as they stand in the source, their `#[serde(…)]` attributes, and
+/// `snapshot_version`. Count `snapshot_version` up when something changes that the fingerprint does not see: what
+/// `apply` does, or the fields of a type that the state contains. Then all events are replayed, once.
+///
+/// # What is generated
+///
+/// * `impl Aggregate for User`,
+/// * `enum UserEvent` with one variant for each event, named like the event, as visible as the struct; it is
+///   `Debug`, `Clone`, and `From` each event,
+/// * `impl EventOf<User>` for each event: what allows `ctx.apply(&mut user, event)`,
+/// * `impl SnapshotAggregate for User`, unless `snapshot = off`,
+/// * a check that no two events have a name or alias in common, which is an error at the second one.
 #[proc_macro_derive(Aggregate, attributes(aggregate))]
 pub fn aggregate(input: TokenStream) -> TokenStream {
     aggregate_inner(input.into()).into()
 }
 
-/// Makes an event.
+/// Makes a plain struct an event.
+///
+/// ```
+/// use evercore::{Event, event};
+///
+/// #[event(name = "user-logged-in", alias = "UserLoggedIn")]
+/// #[derive(PartialEq)]
+/// #[serde(rename_all = "camelCase")]
+/// pub struct UserLoggedIn {
+///     pub from_address: String,
+/// }
+///
+/// assert_eq!(UserLoggedIn::NAME, "user-logged-in");
+/// let json = serde_json::to_string(&UserLoggedIn { from_address: "192.0.2.1".into() })?;
+/// assert_eq!(json, r#"{"fromAddress":"192.0.2.1"}"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+///
+/// The state says what the event does to it, with `impl Apply`. For an event whose fields are fields of the state,
+/// [`macro@state_event`] writes that.
+///
+/// # Where it stands
+///
+/// **Above all derives.** A derive above it has done its work before the attribute is asked, which then derives
+/// the same again: the compiler speaks of conflicting implementations.
+///
+/// # Options
+///
+/// | Option | Effect | Without it |
+/// |---|---|---|
+/// | `name = "…"` | the name that is stored, 1 to 255 bytes | the name of the struct |
+/// | `alias = "…"` | a name that was stored in the past; repeatable | |
+/// | `derive = none` | derives nothing | derives what is missing |
+/// | `crate = "path"` | where the library is | `::evercore` |
+///
+/// Once events are stored, their name must stay. To rename the struct, either keep the name with `name`, or
+/// make the old name an `alias`. Two events of one aggregate must not share a name, and in a
+/// [`registry!`](macro@registry) two types must not.
+///
+/// # What is generated
+///
+/// * `impl Event`,
+/// * derives of `Debug`, `Clone`, `Serialize` and `Deserialize`, each unless a `#[derive(…)]` below names it. Those
+///   of serde find it through the library, so the crate needs no dependency on serde. A derive inside
+///   `cfg_attr` is not seen: write `derive = none` and all derives yourself.
+///
+/// The type is a struct of any kind, without type parameters and lifetimes.
 #[proc_macro_attribute]
 pub fn event(arguments: TokenStream, item: TokenStream) -> TokenStream {
     event_inner(arguments.into(), item.into()).into()
 }
 
-/// Makes a state event.
+/// Makes a plain struct an event that brings its fields into the state, by name.
+///
+/// ```
+/// use evercore::{Aggregate, Apply, state_event};
+///
+/// #[derive(Default, Aggregate)]
+/// #[aggregate(events(UserCreated, UserUpdated), snapshot = off)]
+/// pub struct User {
+///     name: String,
+///     age: u32,
+///     nickname: Option<String>,
+/// }
+///
+/// #[state_event(User)]
+/// pub struct UserCreated {
+///     name: String,
+///     age: u8,             // converts: `u32` is `From<u8>`
+///     nickname: String,    // converts: `Option<T>` is `From<T>`
+/// }
+///
+/// #[state_event(User)]
+/// pub struct UserUpdated {
+///     #[state(rename = "name")]
+///     new_name: Option<String>,
+///     age: Option<u32>,
+///     #[state(assign)]
+///     nickname: Option<String>,
+///     #[state(skip)]
+///     reason: String,
+/// }
+///
+/// let mut user = User::default();
+/// user.apply(&UserCreated { name: "ann".into(), age: 41, nickname: "annie".into() });
+/// user.apply(&UserUpdated { new_name: None, age: Some(42), nickname: None, reason: "birthday".into() });
+/// assert_eq!(user.name, "ann");           // `None` left it alone
+/// assert_eq!(user.age, 42);
+/// assert_eq!(user.nickname, None);        // `assign` set it to `None`
+/// ```
+///
+/// # How a field gets into the state
+///
+/// | Field of the event | Effect on the field of the state |
+/// |---|---|
+/// | `field: T` | set to the value, converted by `From` |
+/// | `field: Option<T>` | `None` leaves it alone, else set to the value, converted by `From` |
+/// | `#[state(assign)] field: Option<T>` | set to the `Option` itself, also to `None` |
+/// | `#[state(rename = "other")]` | the field of the state has this name |
+/// | `#[state(skip)]` | none: the field is only in the event |
+///
+/// A field that the state does not have, and a type that does not convert, are errors of the compiler at the field.
+///
+/// Traps:
+/// * Whether a type is an `Option` is judged by its spelling: `Option<T>`, `std::option::Option<T>`. An alias
+///   (`type Maybe<T> = Option<T>`) is not seen and assigned like any other type: `None` reaches the state, or does
+///   not compile. An own type named `Option` is taken for the one of the standard library.
+/// * `Option<Option<T>>` for a field of type `Option<T>` tells all three apart: `None` leaves it alone, `Some(None)`
+///   empties it, `Some(Some(value))` sets it. JSON does not: both kinds of `None` are `null`, and read as the outer
+///   one. Use an event of its own, or `assign`.
+/// * A conversion happens at every replay. A `From` that changes later changes the states of the past.
+///
+/// # Where it stands, options, what is generated
+///
+/// As with [`macro@event`], including its options, which follow the state:
+/// `#[state_event(User, name = "user-created")]`. In addition there is `impl Apply<…> for User`, and a check that
+/// `User` lists the event. The event stands in the crate of the state, because of the orphan rule; an event of
+/// another crate is an [`macro@event`], and its `impl Apply` stands beside the state. The fields of the state need
+/// only be visible where the event stands.
+///
+/// The fields of the struct have names, or there are none.
 #[proc_macro_attribute]
 pub fn state_event(arguments: TokenStream, item: TokenStream) -> TokenStream {
     state_event_inner(arguments.into(), item.into()).into()
 }
 
-/// Makes a registry.
+/// Makes the set of all aggregates of an application, which knows their names and decodes their events.
+///
+/// ```
+/// use evercore::{Aggregate, Apply, Registry, event, registry};
+///
+/// #[event]
+/// pub struct Opened {}
+///
+/// #[derive(Default, Aggregate)]
+/// #[aggregate(events(Opened), snapshot = off)]
+/// pub struct Account {}
+///
+/// impl Apply<Opened> for Account {
+///     fn apply(&mut self, _event: &Opened) {}
+/// }
+///
+/// mod billing {
+///     # use evercore::{Aggregate, Apply};
+///     # use super::Opened;
+///     #[derive(Default, Aggregate)]
+///     #[aggregate(events(Opened), snapshot = off)]
+///     pub struct Order {}
+///     # impl Apply<Opened> for Order {
+///     #     fn apply(&mut self, _event: &Opened) {}
+///     # }
+/// }
+///
+/// registry!(pub Billing { billing::Order });
+///
+/// registry! {
+///     /// Everything that this application stores.
+///     pub Domain {
+///         Account,
+///         Billing,
+///     }
+/// }
+///
+/// # fn main() {
+/// let names: Vec<_> = Domain::TYPES.aggregates().iter().map(|aggregate| aggregate.name).collect();
+/// assert_eq!(names, ["Account", "Order"]);
+///
+/// let event = DomainEvent::Billing(BillingEvent::Order(Opened {}.into()));
+/// assert_eq!(format!("{event:?}"), "Billing(Order(Opened(Opened)))");
+/// # }
+/// ```
+///
+/// The parts are aggregates and other registries, which may stand in other modules and crates. Attributes and
+/// docs go to the struct, the visibility to struct and enum. Where the library has another name, say so first:
+/// `registry!(crate = ::other; pub Domain { … })`.
+///
+/// # What is generated
+///
+/// * `struct Domain`, a name without content,
+/// * `enum DomainEvent` with one variant for each part, named by the last name of its path; it is `Debug`,
+/// * `impl Registry for Domain`.
+///
+/// # What is refused
+///
+/// At compile time, at the part that is too much: two aggregates with a name or alias in common (also the
+/// same one twice, by way of a nested registry), and two different event types with a name or alias in common.
+/// One event type may be listed by any number of aggregates.
 #[proc_macro]
 pub fn registry(input: TokenStream) -> TokenStream {
     registry_inner(input.into()).into()

@@ -29,7 +29,7 @@
 //! evercore::registry!(pub Domain { User });
 //!
 //! #[tokio::main]
-//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! async fn main() -> evercore::Result<()> {
 //!     let engine = SqliteEngine::connect("sqlite::memory:").await?; // or a file: "sqlite://app.db"
 //!     let store = EventStore::open::<Domain>(engine).await?;
 //!
@@ -116,3 +116,8 @@ pub use self::{
     engine::SqliteEngine,
     options::{SqliteEngineBuilder, Synchronous},
 };
+
+/// The program of the README, so that it compiles as long as it stands there.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::{DecodeError, Event, EventInfo, InvalidText, Payload, snapshot::Snapshots, text::Text};
+use crate::{
+    DecodeError, Event, EventInfo, InvalidText, Payload, snapshot::Snapshots, text::Text, unique::name_bits,
+};
 
 /// Why a state was refused by the `validate` function of its aggregate.
 pub type ValidationError = Box<dyn std::error::Error + Send + Sync>;
@@ -89,13 +91,15 @@ pub struct EventType {
     /// Names that were stored in the past.
     pub aliases: &'static [&'static str],
     pub(crate) origin: &'static str,
+    /// A bit for each name: two types that have no bit in common have no name in common.
+    pub(crate) name_bits: u128,
 }
 
 impl EventType {
     /// The description of `E`.
     #[must_use]
     pub const fn of<E: Event>() -> Self {
-        Self { name: E::NAME, aliases: E::ALIASES, origin: E::ORIGIN }
+        Self { name: E::NAME, aliases: E::ALIASES, origin: E::ORIGIN, name_bits: name_bits::<E>() }
     }
 
     /// Whether events of this type are or were stored under this name.

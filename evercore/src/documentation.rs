@@ -4,6 +4,16 @@
 pub mod decisions {
     #[doc = include_str!("../docs/decisions/0000-template.md")]
     pub mod _0000_template {}
+    #[doc = include_str!("../docs/decisions/0001-copies-know-their-unit-of-work.md")]
+    pub mod _0001_copies_know_their_unit_of_work {}
     #[doc = include_str!("../docs/decisions/0002-sqlite-driver.md")]
     pub mod _0002_sqlite_driver {}
+    #[doc = include_str!("../docs/decisions/0004-what-an-idempotency-key-stands-for.md")]
+    pub mod _0004_what_an_idempotency_key_stands_for {}
+    #[doc = include_str!("../docs/decisions/0005-recorded-time-is-unknown-at-apply.md")]
+    pub mod _0005_recorded_time_is_unknown_at_apply {}
+    #[doc = include_str!("../docs/decisions/0006-foreign-types-in-the-public-api.md")]
+    pub mod _0006_foreign_types_in_the_public_api {}
+    #[doc = include_str!("../docs/decisions/0007-an-alias-of-an-aggregate-stays-its-stored-name.md")]
+    pub mod _0007_an_alias_of_an_aggregate_stays_its_stored_name {}
 }

@@ -55,7 +55,7 @@ pub enum Error {
     #[error("there is no {0}")]
     NotFound(AggregateRef),
     /// The aggregate is of another type.
-    #[error("aggregate {id} is a {actual}, not a {expected}")]
+    #[error("aggregate {id} is of the type {actual}, not {expected}")]
     WrongType {
         /// The aggregate.
         id: AggregateId,
@@ -193,6 +193,13 @@ impl Error {
     ) -> Self {
         let aggregate = AggregateRef::new(aggregate_type, id);
         Self::Decode { aggregate, sequence, event_type: event_type.to_owned(), source }
+    }
+}
+
+impl From<EngineError> for Error {
+    /// For calls to an engine itself, which have no action of the store around them.
+    fn from(source: EngineError) -> Self {
+        Self::Engine { action: source.operation().to_owned(), source }
     }
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    Aggregate, AggregateId, AggregateRef, Error, EventInfo, History, Metadata, NaturalKey, RecordedEvent,
-    RecordedSnapshot, Result, Sequence, StateAggregate,
+    Aggregate, AggregateId, AggregateRef, Error, EventInfo, History, Metadata, NaturalKey, Payload,
+    RecordedEvent, RecordedSnapshot, Result, Sequence, StateAggregate,
     engine::{Load, LoadTarget, LoadedAggregate, LoadedSnapshot, SnapshotUse, StoredEvent, StoredSnapshot},
     state_aggregate::Replay,
     store::EventStore,
@@ -108,15 +108,11 @@ impl EventStore {
 
     /// Gives a stored event the names of its types.
     pub(crate) async fn recorded(&self, event: StoredEvent) -> Result<RecordedEvent> {
-        Ok(RecordedEvent {
-            position: event.position,
-            aggregate_type: self.aggregate_name(event.aggregate_type).await?,
-            aggregate_id: event.aggregate_id,
-            event_type: self.event_name(&event).await?,
-            recorded_at: event.recorded_at,
-            info: info(&event)?,
-            payload: event.payload,
-        })
+        let aggregate_type = self.aggregate_name(event.aggregate_type).await?;
+        let event_type = self.event_name(&event).await?;
+        let StoredEvent { position, aggregate_id, recorded_at, .. } = event;
+        let (info, payload) = open(event)?;
+        Ok(RecordedEvent { position, aggregate_type, aggregate_id, event_type, recorded_at, info, payload })
     }
 
     async fn rebuild<A: Aggregate>(
@@ -185,11 +181,12 @@ impl EventStore {
                 Some(index) => index,
                 None => self.late_index(aggregate, &event).await?,
             };
-            let decoded = A::decode_event(index, &event.payload).map_err(|source| {
+            let (info, payload) = open(event)?;
+            let decoded = A::decode_event(index, &payload).map_err(|source| {
                 let event_type = A::EVENTS[index].name;
-                Error::decode(A::NAME, event.aggregate_id, event.sequence, event_type, source)
+                Error::decode(A::NAME, aggregate.id.untyped(), info.sequence, event_type, source)
             })?;
-            aggregate.replay_event(&decoded, &info(&event)?);
+            aggregate.replay_event(&decoded, &info);
         }
         Ok(())
     }
@@ -248,7 +245,8 @@ fn start<A: Aggregate>(loaded: &LoadedAggregate) -> Option<(Sequence, A)> {
     }
 }
 
-fn info(event: &StoredEvent) -> Result<EventInfo> {
+/// What is known of an event, and the event itself.
+fn open(event: StoredEvent) -> Result<(EventInfo, Payload)> {
     let metadata = match &event.metadata {
         None => Metadata::new(),
         Some(text) => serde_json::from_str(text).map_err(|error| Error::Damaged {
@@ -256,13 +254,9 @@ fn info(event: &StoredEvent) -> Result<EventInfo> {
             problem: format!("the metadata of event {} is not a JSON object: {error}", event.sequence),
         })?,
     };
-    Ok(EventInfo {
-        sequence: event.sequence,
-        time: event.time,
-        recorded_at: Some(event.recorded_at),
-        reference: event.reference.clone(),
-        metadata,
-    })
+    let StoredEvent { sequence, time, recorded_at, reference, payload, .. } = event;
+    let recorded_at = Some(recorded_at);
+    Ok((EventInfo { sequence, time, recorded_at, reference, metadata }, payload))
 }
 
 fn targets(name: &str, loads: &[Load]) -> String {

@@ -119,7 +119,7 @@ impl Log {
     /// How many events a page of a stream has at most.
     const STREAM_PAGE: u32 = 1_000;
 
-    /// The next page, of at most `limit` events. At the head of the log it is empty, and asking again later
+    /// The next page, of 1 to `limit` events. Only at the head of the log it is empty, and asking again later
     /// goes on from there.
     ///
     /// # Errors
@@ -129,20 +129,27 @@ impl Log {
     ///
     /// # Cancel safety
     ///
-    /// A page whose future was dropped is read again by the next call.
+    /// No event is lost: a page whose future was dropped is read again by the next call.
     pub async fn page(&mut self, limit: u32) -> Result<LogPage> {
         let Some(filter) = self.resolve().await? else {
             return Ok(LogPage { events: Vec::new(), end: self.after });
         };
-        let read = engine::LogRead { filter, after: self.after, limit: limit.max(1) };
-        let page = self.store.engine_dyn().read_log(&read).await;
-        let page = page.map_err(Error::engine(format_args!("read the log after position {}", self.after)))?;
-        let mut events = Vec::with_capacity(page.events.len());
-        for event in page.events {
-            events.push(self.store.recorded(event).await?);
+        // An engine may stop on its way through events that the filter holds back.
+        loop {
+            let read = engine::LogRead { filter: filter.clone(), after: self.after, limit: limit.max(1) };
+            let page = self.store.engine_dyn().read_log(&read).await.map_err(|source| Error::Engine {
+                action: format!("read the log after position {}", read.after),
+                source,
+            })?;
+            let mut events = Vec::with_capacity(page.events.len());
+            for event in page.events {
+                events.push(self.store.recorded(event).await?);
+            }
+            self.after = page.end;
+            if !events.is_empty() || page.end == read.after {
+                return Ok(LogPage { events, end: page.end });
+            }
         }
-        self.after = page.end;
-        Ok(LogPage { events, end: page.end })
     }
 
     /// The events up to the head of the log as it is when the stream gets there, page by page.

@@ -41,11 +41,11 @@ pub fn apply<A, E: EventOf<A>>(state: &mut A, event: &E, info: &EventInfo) {
     event.apply_to(state, info);
 }
 
+/// Decodes an event if it is one of those that it knows.
+pub type Decoder<T> = fn(&RecordedEvent) -> Result<Option<T>>;
+
 /// Decodes an event with the first of these decoders that knows it.
-pub fn decode_first<T>(
-    event: &RecordedEvent,
-    decoders: &[fn(&RecordedEvent) -> Result<Option<T>>],
-) -> Result<Option<T>> {
+pub fn decode_first<T>(event: &RecordedEvent, decoders: &[Decoder<T>]) -> Result<Option<T>> {
     decoders.iter().find_map(|decode| decode(event).transpose()).transpose()
 }
 

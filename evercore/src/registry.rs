@@ -66,3 +66,6 @@ impl RegisteredTypes {
         }
     }
 }
+
+#[cfg(all(test, feature = "derive"))]
+mod tests;

@@ -3,15 +3,21 @@
 //! The checks run once for each event of an aggregate and for each part of a registry, so that an error
 //! stands at the guilty one and no single evaluation grows too long.
 
-use crate::{Aggregate, AggregateType, EventType, RegisteredTypes, Registry};
+use crate::{Aggregate, AggregateType, Event, EventType, RegisteredTypes, Registry, hash::fnv1a};
 
 /// Refuses an event that has the name or an alias of one which its aggregate lists before it.
+///
+/// # Panics
+///
+/// At compile time, then.
 #[track_caller]
 pub const fn check_event<A: Aggregate>(index: usize) {
-    let event = A::EVENTS[index];
+    let (events, event) = (A::EVENTS, &A::EVENTS[index]);
     let mut earlier = 0;
     while earlier < index {
-        if let Some(name) = Names::of_event(event).shared_with(Names::of_event(A::EVENTS[earlier])) {
+        if may_share(event, &events[earlier])
+            && let Some(name) = Names::of_event(event).shared_with(Names::of_event(&events[earlier]))
+        {
             let message = Message::new()
                 .with("`")
                 .with(name)
@@ -26,6 +32,10 @@ pub const fn check_event<A: Aggregate>(index: usize) {
 
 /// Refuses a part of a registry that has an aggregate, or another event type, of a name which a part before
 /// it has.
+///
+/// # Panics
+///
+/// At compile time, then.
 #[track_caller]
 pub const fn check_part<R: Registry>(index: usize) {
     let RegisteredTypes::Registry(parts) = R::TYPES else { return };
@@ -41,7 +51,7 @@ pub const fn check_part<R: Registry>(index: usize) {
 const fn conflict(one: &RegisteredTypes, other: &RegisteredTypes) -> Option<Message> {
     match (one, other) {
         (RegisteredTypes::Aggregate(one), RegisteredTypes::Aggregate(other)) => {
-            conflict_of_aggregates(*one, *other)
+            conflict_of_aggregates(one, other)
         }
         (RegisteredTypes::Registry(parts), whole) | (whole, RegisteredTypes::Registry(parts)) => {
             let mut index = 0;
@@ -57,7 +67,7 @@ const fn conflict(one: &RegisteredTypes, other: &RegisteredTypes) -> Option<Mess
     }
 }
 
-const fn conflict_of_aggregates(one: AggregateType, other: AggregateType) -> Option<Message> {
+const fn conflict_of_aggregates(one: &AggregateType, other: &AggregateType) -> Option<Message> {
     if let Some(name) = Names::of_aggregate(one).shared_with(Names::of_aggregate(other)) {
         return Some(
             Message::new()
@@ -69,7 +79,7 @@ const fn conflict_of_aggregates(one: AggregateType, other: AggregateType) -> Opt
     }
     let mut index = 0;
     while index < one.events.len() {
-        if let Some(name) = conflicting_event(one.events[index], other.events) {
+        if let Some(name) = conflicting_event(&one.events[index], other.events) {
             return Some(
                 Message::new()
                     .with("`")
@@ -86,16 +96,35 @@ const fn conflict_of_aggregates(one: AggregateType, other: AggregateType) -> Opt
     None
 }
 
-const fn conflicting_event(event: EventType, others: &[EventType]) -> Option<&'static str> {
+const fn conflicting_event(event: &EventType, others: &[EventType]) -> Option<&'static str> {
     let mut index = 0;
     while index < others.len() {
-        let shared = Names::of_event(event).shared_with(Names::of_event(others[index]));
-        if shared.is_some() && !equal(event.origin, others[index].origin) {
-            return shared;
+        if may_share(event, &others[index]) {
+            let shared = Names::of_event(event).shared_with(Names::of_event(&others[index]));
+            if shared.is_some() && !equal(event.origin, others[index].origin) {
+                return shared;
+            }
         }
         index += 1;
     }
     None
+}
+
+/// Whether the two may have a name in common. This is asked of every pair of events in a registry, and the
+/// compiler refuses evaluations that take long.
+const fn may_share(one: &EventType, other: &EventType) -> bool {
+    one.name_bits & other.name_bits != 0
+}
+
+/// One of 128 bits for each name of `E`.
+pub(crate) const fn name_bits<E: Event>() -> u128 {
+    let mut bits = 1_u128 << (fnv1a(E::NAME.as_bytes()) % 128);
+    let mut index = 0;
+    while index < E::ALIASES.len() {
+        bits |= 1 << (fnv1a(E::ALIASES[index].as_bytes()) % 128);
+        index += 1;
+    }
+    bits
 }
 
 /// All names of one type.
@@ -106,11 +135,11 @@ struct Names {
 }
 
 impl Names {
-    const fn of_event(event: EventType) -> Self {
+    const fn of_event(event: &EventType) -> Self {
         Self { name: event.name, aliases: event.aliases }
     }
 
-    const fn of_aggregate(aggregate: AggregateType) -> Self {
+    const fn of_aggregate(aggregate: &AggregateType) -> Self {
         Self { name: aggregate.name, aliases: aggregate.aliases }
     }
 

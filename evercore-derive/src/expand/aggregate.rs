@@ -55,6 +55,7 @@ fn enumeration(aggregate: &Aggregate<'_>) -> TokenStream {
     // Derives would ask each event for what the trait `Event` asks for already: one mistake, three messages.
     quote! {
         #[doc = #summary]
+        #[allow(clippy::enum_variant_names, clippy::large_enum_variant)]
         #visibility enum #name {
             #(#[doc = #summaries] #variants(#events)),*
         }

@@ -1,8 +1,8 @@
 //! `registry!`.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
-use syn::Index;
+use syn::{Index, Path};
 
 use crate::{
     ast::{Registry, last_ident},
@@ -23,16 +23,19 @@ pub(crate) fn registry(registry: &Registry) -> TokenStream {
 
 /// All but the checks.
 pub(crate) fn registry_types(registry: &Registry) -> TokenStream {
-    let Registry { krate, attributes, visibility, name, parts } = registry;
+    let Registry { krate, attributes, visibility, name, parts, .. } = registry;
     let enumeration = format_ident!("{name}Event");
-    let registries: Vec<_> = parts
-        .iter()
-        .map(|part| {
+    // What can fail has its place at the part, and so have the errors.
+    let at_part = |tokens: fn(&Path, &TokenStream, Span) -> TokenStream| {
+        parts.iter().map(move |part| {
             let span = place_of_last(part);
-            let krate = krate.at(span);
-            quote_spanned!(span=> <#part as #krate::Registry>)
+            tokens(part, &krate.at(span), span)
         })
-        .collect();
+    };
+    let events = at_part(|part, krate, span| quote_spanned!(span=> <#part as #krate::Registry>::Event));
+    let types = at_part(|part, krate, span| quote_spanned!(span=> <#part as #krate::Registry>::TYPES));
+    let decoders =
+        at_part(|part, krate, span| quote_spanned!(span=> #krate::__private::decode_part::<#part, _>));
     let variants: Vec<_> = parts.iter().map(last_ident).collect();
     let summaries = variants.iter().map(|variant| format!("An event of `{}`.", variant.into_token_stream()));
     let enum_summary = format!("An event of one of the aggregates of [`{name}`].");
@@ -47,19 +50,19 @@ pub(crate) fn registry_types(registry: &Registry) -> TokenStream {
         #[doc = #enum_summary]
         #[derive(::core::fmt::Debug)]
         #visibility enum #enumeration {
-            #(#[doc = #summaries] #variants(#registries::Event)),*
+            #(#[doc = #summaries] #variants(#events)),*
         }
 
         #[automatically_derived]
         impl #krate::Registry for #name {
             type Event = #enumeration;
             const TYPES: #krate::RegisteredTypes =
-                #krate::RegisteredTypes::Registry(&[#(#registries::TYPES),*]);
+                #krate::RegisteredTypes::Registry(&[#(#types),*]);
             fn decode(
                 event: &#krate::RecordedEvent,
             ) -> #krate::Result<::core::option::Option<Self::Event>> {
                 #krate::__private::decode_first(event, &[
-                    #(|event| #krate::__private::decode_part::<#parts, _>(event, #enumeration::#variants)),*
+                    #(|event| #decoders(event, #enumeration::#variants)),*
                 ])
             }
         }

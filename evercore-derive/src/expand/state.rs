@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
-use syn::{Ident, LitStr, Path};
+use syn::Path;
 
 use crate::{
     ast::{StateEvent, StateField},
@@ -40,10 +40,10 @@ pub(crate) fn apply(event: &StateEvent, state: &Path, assignments: &[TokenStream
 
 /// Brings one field into the state. The tokens stand at the field, and so do rustc's errors about it.
 fn assignment(field: &StateField) -> TokenStream {
-    let name = &field.name;
-    let target = field.options.rename.as_ref().and_then(renamed).unwrap_or_else(|| name.clone());
+    let StateField { name, options, conditions, .. } = field;
+    let target = options.rename.as_ref().unwrap_or(name);
     let span = place_of(name);
-    if field.is_option() && field.options.assign.is_none() {
+    let assignment = if field.is_option() && options.assign.is_none() {
         quote_spanned! {span=>
             if let ::core::option::Option::Some(value) = &event.#name {
                 self.#target = ::core::convert::From::from(::core::clone::Clone::clone(value));
@@ -53,9 +53,6 @@ fn assignment(field: &StateField) -> TokenStream {
         quote_spanned! {span=>
             self.#target = ::core::convert::From::from(::core::clone::Clone::clone(&event.#name));
         }
-    }
-}
-
-fn renamed(literal: &LitStr) -> Option<Ident> {
-    literal.parse().ok()
+    };
+    if conditions.is_empty() { assignment } else { quote!(#(#conditions)* { #assignment }) }
 }

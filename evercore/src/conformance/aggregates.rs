@@ -122,6 +122,7 @@ pub(super) async fn version_snapshot_and_events_belong_to_one_moment<H: Harness>
             "the snapshot is of the same commit"
         );
         version = loaded.version;
+        tokio::task::yield_now().await;
     }
     writing.await.unwrap();
 }
@@ -148,6 +149,7 @@ pub(super) async fn those_of_a_type_come_once_page_by_page<H: Harness>(harness: 
 async fn pages<E: StorageEngine>(sample: &Sample<E>, limit: u32) -> Vec<AggregateId> {
     let mut ids = Vec::new();
     loop {
+        assert!(ids.is_sorted_by(|one, next| one < next), "ids come in their order, each once: {ids:?}");
         let page = sample.aggregate_ids(sample.types.account, ids.last().copied(), limit).await.unwrap();
         assert!(page.len() <= limit as usize, "a page has at most as many ids as the limit says");
         if page.is_empty() {

@@ -179,6 +179,7 @@ impl<E: StorageEngine> Sample<E> {
             if committed.committed_at > time {
                 return committed;
             }
+            tokio::task::yield_now().await;
         }
     }
 
@@ -243,8 +244,8 @@ pub(super) struct Committed {
     pub(super) committed_at: Timestamp,
 }
 
-/// Changes in the making. Most methods are about the aggregate that was named last; one that gets nothing is a
-/// required one.
+/// Changes in the making. Most methods are about the aggregate that was named last; one that gets nothing is
+/// required.
 #[derive(Debug, Clone)]
 pub(super) struct Draft {
     types: Types,
@@ -266,8 +267,14 @@ impl Draft {
 
     /// An account that should be at this version.
     pub(super) fn at(self, id: AggregateId, version: i64) -> Self {
-        let (account, version) = (self.types.account, Sequence::new(version));
-        self.aggregate(account, id, Expected::At(version), version)
+        let account = self.types.account;
+        self.at_of(account, id, version)
+    }
+
+    /// An aggregate of this type that should be at this version.
+    pub(super) fn at_of(self, type_id: AggregateTypeId, id: AggregateId, version: i64) -> Self {
+        let version = Sequence::new(version);
+        self.aggregate(type_id, id, Expected::At(version), version)
     }
 
     fn aggregate(

@@ -1,9 +1,10 @@
 //! The suite that every engine has to pass.
 //!
-//! Each bullet under *Behavior* of [`StorageEngine`] is a case here, run on a fresh store. The suite is exempt
-//! from semantic versioning: a new release may ask more of an engine.
+//! Each bullet under *Behavior* of [`StorageEngine`] has a case here, run on a fresh store. The subjects
+//! `units` and `replay` look at the same promises through [`EventStore`](crate::EventStore), as applications
+//! do. The suite is exempt from semantic versioning: a new release may ask more of an engine.
 //!
-//! An engine's package depends on `evercore` with the feature `conformance` among its dev-dependencies, and on
+//! An engine's package has `evercore` with the feature `conformance` among its dev-dependencies, and
 //! `tokio` with the features `macros` and `rt-multi-thread`. It says in a [`Harness`] how a store is made and
 //! opened, and the macro [`conformance_tests!`](crate::conformance_tests) writes one test for each case:
 //!
@@ -43,16 +44,19 @@ mod idempotency;
 mod ids;
 mod natural_keys;
 mod ordering;
+mod replay;
+mod samples;
 mod snapshots;
 mod transactions;
 mod types;
+mod units;
 
 use std::time::Duration;
 
 use crate::engine::StorageEngine;
 
 /// A case that takes longer waits for something that does not come.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Says how the suite gets stores of an engine.
 pub trait Harness: Sized + Send + Sync + 'static {
@@ -193,6 +197,7 @@ cases! { $
         one_that_does_not_exist_is_unknown
         the_actual_sequence_is_right_after_a_winner_of_three_events
         of_two_appends_at_once_exactly_one_wins
+        of_sixteen_appends_at_once_exactly_one_wins
         a_required_aggregate_that_has_changed_is_a_conflict
         a_required_aggregate_may_be_all_there_is
         a_required_aggregate_stays_until_the_commit_is_visible
@@ -242,5 +247,40 @@ cases! { $
         closing_twice_is_fine
         other_engines_on_the_store_stay_open
         what_is_under_way_is_finished_or_refused
+    }
+    units {
+        a_dropped_one_writes_nothing
+        a_copy_from_a_dropped_one_leaves_no_gap
+        a_copy_from_a_failed_one_leaves_no_gap
+        a_copy_that_is_behind_is_a_conflict
+        a_committed_copy_is_used_again
+        it_reads_its_own_events
+        it_reads_its_own_keys
+        a_copy_behind_its_own_events_is_stale
+        an_unknown_aggregate_is_not_found
+        after_its_commit_it_is_closed
+        after_a_failed_commit_it_is_closed_too
+        a_taken_key_is_a_duplicate
+        keys_are_swapped_in_one
+        more_than_ten_thousand_events_in_one
+        the_receipt_says_what_was_written
+        a_required_aggregate_that_has_changed_is_a_conflict
+        of_two_that_require_what_the_other_writes_at_most_one_commits
+        sixty_four_at_once_with_retry_count_to_sixty_four
+        those_who_load_or_create_at_once_share_one
+        once_under_one_key_is_made_once
+        many_under_one_key_at_once_are_made_once
+        other_content_under_one_key_is_an_error
+    }
+    replay {
+        without_a_snapshot_all_events_are_replayed
+        after_a_snapshot_only_later_events_are_replayed
+        a_snapshot_by_hand_is_used
+        a_snapshot_that_fits_is_what_counts
+        a_snapshot_of_another_shape_is_ignored
+        a_snapshot_that_cannot_be_decoded_is_ignored
+        nanoseconds_are_cut_off_live_and_replayed
+        options_of_an_event_come_back
+        after_a_restart_everything_goes_on
     }
 }

@@ -26,15 +26,16 @@ pub(super) async fn a_key_is_found_within_its_type_only<H: Harness>(harness: H) 
 
 pub(super) async fn the_same_key_under_two_types_is_fine<H: Harness>(harness: H) {
     let sample = Sample::open(&harness).await;
-    let [account, order, other] = sample.new_ids().await;
+    let [account, order, next] = sample.new_ids().await;
     let order_type = sample.types.order;
-    sample.write(sample.draft().create(account).key("same").create_of(order_type, order).key("same")).await;
-    assert_eq!(sample.holder("same").await, Some(account));
-    assert_eq!(sample.find_by_key(order_type, &key("same")).await.unwrap(), Some(order));
-    assert_duplicate_key(
-        &sample.try_write(sample.draft().create_of(order_type, other).key("same")).await,
-        other,
-    );
+    sample
+        .write(sample.draft().create(account).key("at once").create_of(order_type, order).key("at once"))
+        .await;
+    sample.write(sample.draft().create(next).key("later")).await;
+    sample.write(sample.draft().at_of(order_type, order, 0).rename("at once", "later")).await;
+    assert_eq!((sample.holder("at once").await, sample.holder("later").await), (Some(account), Some(next)));
+    assert_eq!(sample.find_by_key(order_type, &key("at once")).await.unwrap(), None);
+    assert_eq!(sample.find_by_key(order_type, &key("later")).await.unwrap(), Some(order));
 }
 
 pub(super) async fn a_key_of_255_bytes_is_found_and_one_of_256_is_refused<H: Harness>(harness: H) {

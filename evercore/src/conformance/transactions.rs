@@ -115,15 +115,24 @@ pub(super) async fn the_actual_sequence_is_right_after_a_winner_of_three_events<
 }
 
 pub(super) async fn of_two_appends_at_once_exactly_one_wins<H: Harness>(harness: H) {
-    let (sample, other) = (Sample::open(&harness).await, Sample::open(&harness).await);
+    of_many_appends_exactly_one_wins(&harness, 2).await;
+}
+
+pub(super) async fn of_sixteen_appends_at_once_exactly_one_wins<H: Harness>(harness: H) {
+    of_many_appends_exactly_one_wins(&harness, 16).await;
+}
+
+async fn of_many_appends_exactly_one_wins(harness: &impl Harness, count: usize) {
+    let (sample, other) = (Sample::open(harness).await, Sample::open(harness).await);
     let id = sample.account(1).await;
     for round in 0..50 {
         let version = 1 + 3 * round;
-        let drafts = [3, 3].map(|events| sample.draft().at(id, version).events(events));
+        let drafts = vec![sample.draft().at(id, version).events(3); count];
         let answers = commit_at_once([&sample, &other], drafts).await;
         assert_eq!(winners(&answers), 1, "{answers:?}");
-        let loser = answers.iter().find(|answer| answer.is_err()).unwrap();
-        assert_conflict(loser, id, version + 3);
+        for loser in answers.iter().filter(|answer| answer.is_err()) {
+            assert_conflict(loser, id, version + 3);
+        }
     }
     assert_eq!(sequences(&sample.whole(id).await.events), numbers(1, 151));
 }
@@ -177,10 +186,11 @@ pub(super) async fn of_two_that_require_what_the_other_writes_at_most_one_wins<H
     let (left, right) = (sample.account(1).await, sample.account(1).await);
     for _ in 0..100 {
         let (at_left, at_right) = (sample.version(left).await, sample.version(right).await);
-        let drafts = [
-            sample.draft().at(left, at_left).events(1).at(right, at_right),
-            sample.draft().at(right, at_right).events(1).at(left, at_left),
-        ];
+        // Four of each, which makes it likelier that they meet.
+        let drafts = (0..8).map(|writer| match writer % 4 {
+            0 | 3 => sample.draft().at(left, at_left).events(1).at(right, at_right),
+            _ => sample.draft().at(right, at_right).events(1).at(left, at_left),
+        });
         let answers = commit_at_once([&sample, &other], drafts).await;
         assert!(winners(&answers) <= 1, "both wrote what the other required");
         for answer in answers.iter().filter(|answer| answer.is_err()) {

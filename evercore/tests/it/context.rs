@@ -251,7 +251,7 @@ async fn an_id_of_another_type_is_a_wrong_type() {
     let id = stored_user(&store, "john", 0).await;
     let wrong = id.untyped().typed::<Account>();
     let error = store.load(wrong).await.unwrap_err();
-    assert_eq!(error.to_string(), format!("aggregate {id} is a User, not a Account"));
+    assert_eq!(error.to_string(), format!("aggregate {id} is of the type User, not Account"));
 
     let ctx = store.begin();
     let created = ctx.create::<User>().await.unwrap();

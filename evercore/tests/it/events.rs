@@ -1,7 +1,7 @@
 //! What comes with events, and what is refused.
 
 use chrono::{DateTime, Utc};
-use evercore::{Error, EventOptions, InvalidText, Metadata, RawEvent, Sequence};
+use evercore::{Error, EventOptions, InvalidText, Metadata, NaturalKey, RawEvent, Sequence};
 
 use crate::domain::{
     Account, Deposited, Diary, Domain, DomainEvent, Noted, User, UserEvent, UserLoggedIn, Withdrawn, store,
@@ -137,7 +137,7 @@ async fn raw_events_are_published_and_checked() {
     assert!(ctx.publish(nobody, Sequence::NONE, login()).await.unwrap_err().is_not_found());
 
     let receipt = ctx.commit().await.unwrap();
-    assert_eq!(receipt.aggregates()[0].key.as_ref().map(|key| key.as_str()), Some("john"));
+    assert_eq!(receipt.aggregates()[0].key.as_ref().map(NaturalKey::as_str), Some("john"));
     let history = store.read_only().history(id).await.unwrap();
     assert_eq!(history.events[2].reference(), Some("raw"));
     assert_eq!(store.load(id).await.unwrap().logins, 3);
@@ -153,7 +153,7 @@ async fn the_raw_history_has_snapshot_and_all_events() {
     let id = stored_user(&store, "john", 6).await;
     let history = store.read_only().history(id).await.unwrap();
     assert_eq!((history.aggregate_type.as_str(), history.version.get()), ("User", 7));
-    assert_eq!(history.key.as_ref().map(|key| key.as_str()), Some("john"));
+    assert_eq!(history.key.as_ref().map(NaturalKey::as_str), Some("john"));
     let sequences: Vec<_> = history.events.iter().map(|event| event.sequence().get()).collect();
     assert_eq!(sequences, [1, 2, 3, 4, 5, 6, 7]);
     let snapshot = history.snapshot.unwrap();

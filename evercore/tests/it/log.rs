@@ -1,6 +1,6 @@
 //! The log of the whole store.
 
-use evercore::{LogFilter, Position};
+use evercore::{LogFilter, Position, RecordedEvent};
 use futures_util::TryStreamExt;
 
 use crate::domain::{
@@ -79,7 +79,7 @@ async fn a_key_in_a_filter_is_followed_whatever_it_becomes() {
         .unwrap();
     stored_user(&store, "john", 0).await;
     let page = log.page(10).await.unwrap();
-    assert_eq!(page.events.iter().map(|event| event.aggregate_id()).collect::<Vec<_>>(), [id.untyped()]);
+    assert_eq!(page.events.iter().map(RecordedEvent::aggregate_id).collect::<Vec<_>>(), [id.untyped()]);
 }
 
 #[tokio::test]

@@ -1,8 +1,11 @@
 //! Behaviour through the public API, on the memory engine.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod closures;
 mod conditions;
 mod context;
+mod derive;
 mod domain;
 mod errors;
 mod events;

@@ -1,6 +1,6 @@
 //! Names and aliases of types, over a rename in the code.
 
-use evercore::{Aggregate, Apply, EventStore, LogFilter, Position, event};
+use evercore::{Aggregate, Apply, EventStore, LogFilter, Position, RecordedEvent, event};
 use evercore_memory::MemoryEngine;
 use serde::{Deserialize, Serialize};
 
@@ -67,7 +67,7 @@ async fn what_was_stored_under_an_alias_is_found_and_goes_on() {
 
     let filter = LogFilter::new().aggregate::<after::Customer>().event::<after::Visit>();
     let events = new.log(filter, Position::START).page(10).await.unwrap().events;
-    let names: Vec<_> = events.iter().map(|event| event.event_type()).collect();
+    let names: Vec<_> = events.iter().map(RecordedEvent::event_type).collect();
     assert_eq!(names, ["Visited", "CustomerVisited"], "new events have the new name");
     for event in &events {
         event.decode::<after::Customer>().unwrap();

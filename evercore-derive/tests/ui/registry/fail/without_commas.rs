@@ -21,4 +21,8 @@ impl Apply<Opened> for Order {
 
 registry!(Domain { Account Order });
 
+fn _events(_event: DomainEvent) -> Domain {
+    Domain
+}
+
 fn main() {}

@@ -1,0 +1,61 @@
+//! An aggregate whose events come from another crate, and a registry with it.
+
+use es::{Aggregate, Apply, Registry, state_event};
+use renamed::{Closed, Opened};
+
+#[derive(Debug, Default, Clone, Aggregate)]
+#[aggregate(events(Opened, renamed::Closed, Named), snapshot = off, validate = check, crate = "es")]
+struct Door {
+    name: String,
+    last: String,
+}
+
+fn check(door: &Door) -> Result<(), String> {
+    if door.name.is_empty() { Err("no name".to_owned()) } else { Ok(()) }
+}
+
+#[state_event(Door, crate = "es")]
+struct Named {
+    name: String,
+}
+
+impl Apply<Opened> for Door {
+    fn apply(&mut self, event: &Opened) {
+        self.last.clone_from(&event.by);
+    }
+}
+
+impl Apply<Closed> for Door {
+    fn apply(&mut self, event: &Closed) {
+        self.last.clone_from(&event.closed_by);
+    }
+}
+
+es::registry!(crate = ::es; House { Door });
+
+#[test]
+fn events_of_another_crate_are_listed_and_decoded() {
+    let names: Vec<_> = Door::EVENTS.iter().map(|event| event.name).collect();
+    assert_eq!(names, ["opened", "Closed", "Named"]);
+
+    let payload = es::Payload::encode(&Closed { closed_by: "ann".to_owned() }).expect("it is JSON");
+    assert_eq!(payload.bytes, br#"{"closedBy":"ann"}"#);
+    let event = Door::decode_event(1, &payload).expect("it is a `Closed`");
+    assert_eq!(format!("{event:?}"), r#"Closed(Closed { closed_by: "ann" })"#);
+    assert!(Door::decode_event(1, &es::Payload::new(es::Codec::JSON, b"{}".to_vec())).is_err());
+}
+
+#[test]
+fn a_state_event_and_a_validation_find_the_library() {
+    let mut door = Door::default();
+    assert!(door.change(|door| door.apply(&Opened { by: "ann".to_owned() })).is_err());
+    assert!(door.change(|door| door.apply(&Named { name: "front".to_owned() })).is_ok());
+    assert_eq!((door.name.as_str(), door.last.as_str()), ("front", ""));
+}
+
+#[test]
+fn a_registry_finds_the_library() {
+    assert_eq!(House::TYPES.aggregates().len(), 1);
+    let event = HouseEvent::Door(Opened { by: "ann".to_owned() }.into());
+    assert_eq!(format!("{event:?}"), r#"Door(Opened(Opened { by: "ann" }))"#);
+}
