@@ -102,10 +102,8 @@ pub(crate) async fn write(
     for event in &changes.events {
         statements::insert_event(connection, event, committed_at).await?;
     }
-    let last_position = match changes.events.is_empty() {
-        true => None,
-        false => Some(statements::last_position(connection).await?),
-    };
+    let last_position =
+        if changes.events.is_empty() { None } else { Some(statements::last_position(connection).await?) };
     for snapshot in &changes.snapshots {
         statements::put_snapshot(connection, snapshot).await?;
     }
