@@ -52,7 +52,7 @@ counters! {
     Large5: 1000, 5; Large10: 1000, 10; Large20: 1000, 20; Large50: 1000, 50; Large100: 1000, 100; Large500: 1000, 500;
 }
 
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 9;
 const UPDATES: u32 = 1_000;
 
 #[tokio::main]

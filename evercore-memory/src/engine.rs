@@ -65,7 +65,7 @@ impl MemoryEngine {
         Ok(tables)
     }
 
-    /// Called under the lock, so that nothing is under way any more when [`close`](StorageEngine::close) returns.
+    /// Called under the lock: when `close` returns, nothing is under way any more.
     fn check_open(&self, operation: &'static str) -> Result<(), EngineError> {
         if self.closed.load(Ordering::Relaxed) {
             return Err(EngineError::new(NAME, operation, EngineErrorKind::Closed, Closed));

@@ -21,8 +21,9 @@ const KEY_COLUMNS: &str = "evercore_aggregates.type_id, evercore_aggregates.natu
 /// transaction commits, its events are there with everything else that it wrote; when it rolls back, nothing is.
 ///
 /// The transaction has to be one of the store's database, and should be able to write from the start: that of
-/// [`begin`](evercore::engine::TransactionalEngine::begin) is, as is `BEGIN IMMEDIATE`. While it is open, all
-/// other commits wait for it. [`finish`](evercore::engine::TransactionalEngine::finish) commits it and wakes
+/// [`begin`](evercore::engine::TransactionalEngine::begin) is, as is `BEGIN IMMEDIATE`. While it is open,
+/// everything else that the store writes waits for its end, also ids for new aggregates: fill the unit of work
+/// first, then begin the transaction. [`finish`](evercore::engine::TransactionalEngine::finish) commits it and wakes
 /// subscriptions; when it is committed without that, they find the events a little later.
 ///
 /// ```
@@ -101,10 +102,8 @@ pub(crate) async fn write(
     for event in &changes.events {
         statements::insert_event(connection, event, committed_at).await?;
     }
-    let last_position = match changes.events.is_empty() {
-        true => None,
-        false => Some(statements::last_position(connection).await?),
-    };
+    let last_position =
+        if changes.events.is_empty() { None } else { Some(statements::last_position(connection).await?) };
     for snapshot in &changes.snapshots {
         statements::put_snapshot(connection, snapshot).await?;
     }

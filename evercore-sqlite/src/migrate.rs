@@ -8,7 +8,6 @@ use crate::{driver, error::Problem, statements};
 const STEPS: &[(&str, &str)] = &[("event store", include_str!("../migrations/0001_event_store.sql"))];
 
 /// The schema version that this version of the library reads and writes.
-#[expect(clippy::cast_possible_wrap, reason = "there are not that many steps")]
 pub(crate) const KNOWN: i64 = STEPS.len() as i64;
 
 /// Applies the steps that are missing, all in one transaction: a process that dies on the way leaves

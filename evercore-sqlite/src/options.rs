@@ -87,7 +87,8 @@ impl SqliteEngineBuilder {
         self
     }
 
-    /// Writes nothing, not even a schema: the store must be there, and all types be defined.
+    /// Writes nothing, not even a schema: the store must be there, and all types be defined. SQLite keeps two
+    /// files beside the database while it is open, so the directory has to be writable all the same.
     pub fn read_only(mut self) -> Self {
         self.settings.access = Access::ReadOnly;
         self

@@ -220,3 +220,57 @@ fn memory_name(number: u32) -> String {
 fn is_too_short(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|file| (1..512).contains(&file.len()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        error::Error,
+        time::{Duration, Instant},
+    };
+
+    use rusqlite::Connection;
+
+    use super::{Location, Settings, Source, Synchronous};
+
+    type TestResult = Result<(), Box<dyn Error>>;
+
+    fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
+        connection.pragma_query_value(None, name, |row| row.get(0))
+    }
+
+    #[test]
+    fn connections_are_set_as_asked() -> TestResult {
+        for (synchronous, level) in [(Synchronous::Normal, 1), (Synchronous::Full, 2)] {
+            let directory = tempfile::tempdir()?;
+            let busy_timeout = Duration::from_millis(1234);
+            let settings = Settings { synchronous, busy_timeout, ..Settings::default() };
+            let source = Source { location: Location::File(directory.path().join("app.db")), settings };
+            let (writer, reader) = (source.open_writer()?, source.open_reader()?);
+            assert_eq!(pragma(&writer, "synchronous")?, level);
+            for connection in [&writer, &reader] {
+                assert_eq!(pragma(connection, "busy_timeout")?, 1234);
+                assert_eq!(pragma(connection, "foreign_keys")?, 1);
+            }
+            assert!(writer.execute("CREATE TABLE a (a)", []).is_ok());
+            assert!(reader.execute("CREATE TABLE b (b)", []).is_err());
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_lock_is_waited_for_when_the_journal_mode_changes() -> TestResult {
+        let directory = tempfile::tempdir()?;
+        let path = directory.path().join("app.db");
+        let stranger = Connection::open(&path)?;
+        stranger.execute_batch("CREATE TABLE a (a); BEGIN; SELECT * FROM a")?;
+        let busy_timeout = Duration::from_millis(30);
+        let settings = Settings { busy_timeout, ..Settings::default() };
+        let source = Source { location: Location::File(path), settings };
+        let start = Instant::now();
+        let refused = source.open_writer().expect_err("it is locked");
+        assert!(refused.is_busy() && start.elapsed() >= busy_timeout, "{refused:?}");
+        stranger.execute_batch("COMMIT")?;
+        source.open_writer()?;
+        Ok(())
+    }
+}

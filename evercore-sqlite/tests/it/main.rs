@@ -6,5 +6,6 @@ mod damage;
 mod fixtures;
 mod open;
 mod store;
+mod through_the_store;
 mod transactions;
 mod view;

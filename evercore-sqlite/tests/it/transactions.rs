@@ -1,6 +1,6 @@
 //! Events in transactions of the application, beside its own tables.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use evercore::{
     Aggregate, Apply, Error, EventStore, Position, Sequence,
@@ -38,7 +38,7 @@ async fn events_and_rows_share_their_fate(engine: SqliteEngine) -> TestResult {
         assert_eq!(version, commit.then_some(Sequence::new(3)));
         assert_eq!(orders(&engine).await?, i64::from(commit));
     }
-    bell.rung().await;
+    tokio::time::timeout(Duration::from_secs(10), bell.rung()).await?;
     Ok(())
 }
 

@@ -244,8 +244,8 @@ pub(super) struct Committed {
     pub(super) committed_at: Timestamp,
 }
 
-/// Changes in the making. Most methods are about the aggregate that was named last; one that gets nothing is a
-/// required one.
+/// Changes in the making. Most methods are about the aggregate that was named last; one that gets nothing is
+/// required.
 #[derive(Debug, Clone)]
 pub(super) struct Draft {
     types: Types,

@@ -1,9 +1,10 @@
 //! The suite that every engine has to pass.
 //!
-//! Each bullet under *Behavior* of [`StorageEngine`] is a case here, run on a fresh store. The suite is exempt
-//! from semantic versioning: a new release may ask more of an engine.
+//! Each bullet under *Behavior* of [`StorageEngine`] has a case here, run on a fresh store. The subjects
+//! `units` and `replay` look at the same promises through [`EventStore`](crate::EventStore), as applications
+//! do. The suite is exempt from semantic versioning: a new release may ask more of an engine.
 //!
-//! An engine's package depends on `evercore` with the feature `conformance` among its dev-dependencies, and on
+//! An engine's package has `evercore` with the feature `conformance` among its dev-dependencies, and
 //! `tokio` with the features `macros` and `rt-multi-thread`. It says in a [`Harness`] how a store is made and
 //! opened, and the macro [`conformance_tests!`](crate::conformance_tests) writes one test for each case:
 //!
@@ -261,7 +262,7 @@ cases! { $
         after_a_failed_commit_it_is_closed_too
         a_taken_key_is_a_duplicate
         keys_are_swapped_in_one
-        ten_thousand_events_in_one
+        more_than_ten_thousand_events_in_one
         the_receipt_says_what_was_written
         a_required_aggregate_that_has_changed_is_a_conflict
         of_two_that_require_what_the_other_writes_at_most_one_commits

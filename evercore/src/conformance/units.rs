@@ -232,13 +232,18 @@ pub(super) async fn keys_are_swapped_in_one<H: Harness>(harness: H) {
     assert_eq!(store.load_by_key::<Account>("eve").await.unwrap().id(), ada);
 }
 
-pub(super) async fn ten_thousand_events_in_one<H: Harness>(harness: H) {
+pub(super) async fn more_than_ten_thousand_events_in_one<H: Harness>(harness: H) {
+    const COUNT: usize = 10_001;
     let store = open(&harness).await;
-    let id = stored_account(&store, "ada", 9_999).await;
-    let account = store.load(id).await.unwrap();
-    assert_eq!((account.sequence(), account.balance), (Sequence::new(10_000), 9_999));
-    let history = store.begin().history(id).await.unwrap();
-    assert_eq!(history.events.len(), 10_000);
+    let ctx = store.begin();
+    let mut order = ctx.create::<Order>().await.unwrap();
+    for _ in 0..COUNT {
+        ctx.apply(&mut order, deposit()).unwrap();
+    }
+    ctx.commit().await.unwrap();
+    assert_eq!(store.load(order.id()).await.unwrap().deposits, COUNT);
+    let history = store.begin().history(order.id()).await.unwrap();
+    assert_eq!(history.events.len(), COUNT);
     assert!(history.events.iter().zip(1..).all(|(event, sequence)| event.sequence().get() == sequence));
 }
 

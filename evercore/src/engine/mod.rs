@@ -113,8 +113,12 @@ pub trait StorageEngine: fmt::Debug + Send + Sync + 'static {
     ///   under two types is fine. Keys are compared when all of them have changed, so they can be swapped
     ///   and reused within one commit.
     /// - Events get positions in their order, above all positions of commits that were visible before.
-    /// - All events of a commit are recorded at the same time, by the store's clock.
-    /// - Of an aggregate's snapshots one is kept: a new one replaces an older one or one of the same sequence.
+    /// - All events of a commit are recorded at the same time, by the store's clock: the `committed_at` of the
+    ///   outcome.
+    /// - Of an aggregate's snapshots one is kept: a new one replaces an older one or one of the same sequence,
+    ///   and does nothing beside a later one.
+    /// - What is written comes back as it was, also after a restart: texts byte by byte, payloads of every
+    ///   codec, times to the microsecond, also those before 1970.
     /// - Opposite orders of the same aggregates in commits at the same time do not deadlock.
     /// - A commit that wrote events rings the doorbell.
     ///
@@ -189,7 +193,8 @@ pub trait StorageEngine: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Behavior
     ///
-    /// - Page by page every aggregate of the type comes once, with events or without.
+    /// - Page by page every aggregate of the type comes once, with events or without; those of other types do
+    ///   not come.
     ///
     /// # Errors
     ///
@@ -246,6 +251,7 @@ pub trait StorageEngine: fmt::Debug + Send + Sync + 'static {
     /// # Behavior
     ///
     /// - An event recorded exactly at `since` comes after it.
+    /// - When nothing was recorded at `since` or later, it is the settled head.
     ///
     /// # Errors
     ///
@@ -260,7 +266,7 @@ pub trait StorageEngine: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Behavior
     ///
-    /// - It rings after commits that wrote events, when they can be read.
+    /// - It rings after commits that wrote events, when they can be read, for everyone who listens.
     fn watch(&self) -> Listener;
 
     /// Finishes what is under way, and gives files and connections back.
@@ -268,6 +274,8 @@ pub trait StorageEngine: fmt::Debug + Send + Sync + 'static {
     /// # Behavior
     ///
     /// - Later calls fail with [`EngineErrorKind::Closed`]; closing twice is fine.
+    /// - A call that is under way is finished, or fails with [`EngineErrorKind::Closed`] and did nothing.
+    /// - Other engines on the same store stay open.
     ///
     /// # Errors
     ///

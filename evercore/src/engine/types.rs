@@ -130,7 +130,7 @@ pub struct NewEvent {
 /// A state to store.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewSnapshot {
-    /// The aggregate.
+    /// The aggregate: one of [`Changes::aggregates`].
     pub aggregate_id: AggregateId,
     /// The sequence of the last event that went into the state.
     pub sequence: Sequence,
@@ -258,7 +258,7 @@ pub struct StoredEvent {
     pub payload: Payload,
 }
 
-/// Which events of the log are wanted: those that every given part allows.
+/// Which events of the log are wanted: those that every given part allows. A list without types allows none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventFilter {
     /// Events of aggregates of one of these types; `None` allows every type.
