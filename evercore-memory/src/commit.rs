@@ -6,11 +6,11 @@ use evercore::{
     Position,
     engine::{
         AggregateChange, Changes, CommitError, CommitOutcome, Expected, KeyChange, NewEvent, NewSnapshot,
-        StoredEvent, Timestamp,
+        PastCommit, StoredEvent, Timestamp,
     },
 };
 
-use crate::tables::{AggregateRow, RememberedCommit, Tables, UniqueKey, position};
+use crate::tables::{AggregateRow, Tables, UniqueKey, position};
 
 impl Tables {
     /// Writes the changes, or returns an error and leaves everything as it is.
@@ -27,12 +27,7 @@ impl Tables {
 
     fn repeated(&self, changes: &Changes) -> Option<CommitOutcome> {
         let first = self.commits.get(&changes.idempotency.as_ref()?.key)?;
-        Some(CommitOutcome::Repeated {
-            content: first.idempotency.content,
-            receipt: first.idempotency.receipt.clone(),
-            last_position: first.last_position,
-            committed_at: first.committed_at,
-        })
+        Some(CommitOutcome::Repeated(first.clone()))
     }
 
     fn check_version_and_key(&self, change: &AggregateChange) -> Result<(), CommitError> {
@@ -125,7 +120,8 @@ impl Tables {
 
     fn remember(&mut self, changes: &Changes, last_position: Option<Position>, committed_at: Timestamp) {
         if let Some(idempotency) = &changes.idempotency {
-            let commit = RememberedCommit { idempotency: idempotency.clone(), last_position, committed_at };
+            let receipt = idempotency.receipt.clone();
+            let commit = PastCommit { receipt, last_position, committed_at };
             self.commits.insert(idempotency.key.clone(), commit);
         }
     }

@@ -9,7 +9,7 @@ use evercore::{
     AggregateId, AggregateTypeId, NaturalKey, Position,
     engine::{
         Changes, CommitError, CommitOutcome, Doorbell, EngineError, EngineErrorKind, IdBlock, Listener, Load,
-        LoadedAggregate, LogPage, LogRead, StorageEngine, Timestamp, TypeCatalog, TypeNames,
+        LoadedAggregate, LogPage, LogRead, PastCommit, StorageEngine, Timestamp, TypeCatalog, TypeNames,
     },
 };
 
@@ -100,6 +100,10 @@ impl StorageEngine for MemoryEngine {
             self.store.doorbell.ring();
         }
         Ok(outcome)
+    }
+
+    async fn find_commit(&self, key: &str) -> Result<Option<PastCommit>, EngineError> {
+        Ok(self.read("find a commit by its idempotency key")?.commits.get(key).cloned())
     }
 
     async fn forget_keys(&self, before: Timestamp) -> Result<u64, EngineError> {

@@ -8,8 +8,8 @@ use std::{
 use evercore::{
     AggregateId, AggregateTypeId, EventTypeId, NaturalKey, Position, Sequence,
     engine::{
-        IdBlock, Idempotency, Load, LoadTarget, LoadedAggregate, LoadedSnapshot, LogPage, LogRead,
-        NewSnapshot, SnapshotUse, StoredEvent, StoredSnapshot, Timestamp, TypeCatalog, TypeNames,
+        IdBlock, Load, LoadTarget, LoadedAggregate, LoadedSnapshot, LogPage, LogRead, NewSnapshot,
+        PastCommit, SnapshotUse, StoredEvent, StoredSnapshot, Timestamp, TypeCatalog, TypeNames,
     },
 };
 
@@ -22,7 +22,7 @@ pub(crate) struct Tables {
     pub(crate) keys: HashMap<UniqueKey, AggregateId>,
     /// The event at position 1, 2, 3 …
     pub(crate) log: Vec<StoredEvent>,
-    pub(crate) commits: HashMap<String, RememberedCommit>,
+    pub(crate) commits: HashMap<String, PastCommit>,
     clock: Option<Timestamp>,
 }
 
@@ -37,14 +37,6 @@ pub(crate) struct AggregateRow {
     /// Where its events stand in the log: the index of that with sequence 1, 2, 3 …
     pub(crate) events: Vec<usize>,
     pub(crate) snapshot: Option<NewSnapshot>,
-}
-
-/// A commit that was made under an idempotency key.
-#[derive(Debug)]
-pub(crate) struct RememberedCommit {
-    pub(crate) idempotency: Idempotency,
-    pub(crate) last_position: Option<Position>,
-    pub(crate) committed_at: Timestamp,
 }
 
 impl Tables {

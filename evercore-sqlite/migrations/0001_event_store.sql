@@ -56,7 +56,6 @@ CREATE TABLE evercore_snapshots (
 
 CREATE TABLE evercore_idempotency_keys (
     key TEXT PRIMARY KEY NOT NULL,
-    content INTEGER NOT NULL,
     receipt TEXT NOT NULL,
     last_position INTEGER,
     committed_at INTEGER NOT NULL

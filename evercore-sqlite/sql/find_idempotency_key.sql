@@ -1,1 +1,1 @@
-SELECT content, receipt, last_position, committed_at FROM evercore_idempotency_keys WHERE key = ?1
+SELECT receipt, last_position, committed_at FROM evercore_idempotency_keys WHERE key = ?1

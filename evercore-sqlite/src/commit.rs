@@ -88,7 +88,7 @@ pub(crate) async fn write(
     if let Some(idempotency) = &changes.idempotency
         && let Some(repeated) = statements::find_idempotency_key(connection, &idempotency.key).await?
     {
-        return Ok(repeated);
+        return Ok(CommitOutcome::Repeated(repeated));
     }
     for change in &changes.aggregates {
         if let Expected::At(sequence) = change.expected {

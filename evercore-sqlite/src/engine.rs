@@ -6,7 +6,7 @@ use evercore::{
     AggregateId, AggregateTypeId, NaturalKey, Position,
     engine::{
         Changes, CommitError, CommitOutcome, EngineError, IdBlock, Listener, Load, LoadedAggregate, LogPage,
-        LogRead, StorageEngine, Timestamp, TransactionalEngine, TypeCatalog, TypeNames,
+        LogRead, PastCommit, StorageEngine, Timestamp, TransactionalEngine, TypeCatalog, TypeNames,
     },
 };
 use sqlx::{Sqlite, SqlitePool, Transaction, sqlite::SqlitePoolOptions};
@@ -175,6 +175,14 @@ impl StorageEngine for SqliteEngine {
 
     async fn commit(&self, changes: &Changes) -> Result<CommitOutcome, CommitError> {
         self.threads.commit(changes.clone()).await
+    }
+
+    async fn find_commit(&self, key: &str) -> Result<Option<PastCommit>, EngineError> {
+        let key = key.to_owned();
+        let found = self
+            .threads
+            .read(move |connection| driver::now(statements::find_idempotency_key(connection, &key)));
+        found.await.map_err(|problem| problem.during("find a commit by its idempotency key"))
     }
 
     async fn forget_keys(&self, before: Timestamp) -> Result<u64, EngineError> {

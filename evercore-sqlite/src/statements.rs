@@ -2,7 +2,7 @@
 
 use evercore::{
     AggregateId, Codec, NaturalKey, Payload, Position, Sequence,
-    engine::{AggregateChange, CommitOutcome, Idempotency, NewEvent, NewSnapshot, Timestamp},
+    engine::{AggregateChange, Idempotency, NewEvent, NewSnapshot, PastCommit, Timestamp},
 };
 
 use crate::{
@@ -95,14 +95,13 @@ pub(crate) async fn commit_time(
 pub(crate) async fn find_idempotency_key(
     connection: &mut impl Connection,
     key: &str,
-) -> Result<Option<CommitOutcome>, Problem> {
-    let Some([content, receipt, last_position, committed_at]) =
+) -> Result<Option<PastCommit>, Problem> {
+    let Some([receipt, last_position, committed_at]) =
         connection.row(FIND_IDEMPOTENCY_KEY, &[text(key)]).await?
     else {
         return Ok(None);
     };
-    Ok(Some(CommitOutcome::Repeated {
-        content: row::integer("the content of a commit", &content)?,
+    Ok(Some(PastCommit {
         receipt: row::text("the receipt of a commit", receipt)?,
         last_position: match last_position {
             Value::Null => None,
@@ -121,7 +120,6 @@ pub(crate) async fn insert_idempotency_key(
 ) -> Result<(), Problem> {
     let parameters = [
         text(&idempotency.key),
-        integer(idempotency.content),
         text(&idempotency.receipt),
         last_position.map_or(ValueRef::Null, |position| integer(position.get())),
         integer(committed_at.micros()),

@@ -8,8 +8,8 @@ pub mod decisions {
     pub mod _0001_copies_know_their_unit_of_work {}
     #[doc = include_str!("../docs/decisions/0002-sqlite-driver.md")]
     pub mod _0002_sqlite_driver {}
-    #[doc = include_str!("../docs/decisions/0004-what-an-idempotency-key-stands-for.md")]
-    pub mod _0004_what_an_idempotency_key_stands_for {}
+    #[doc = include_str!("../docs/decisions/0004-what-is-a-repeat.md")]
+    pub mod _0004_what_is_a_repeat {}
     #[doc = include_str!("../docs/decisions/0005-recorded-time-is-unknown-at-apply.md")]
     pub mod _0005_recorded_time_is_unknown_at_apply {}
     #[doc = include_str!("../docs/decisions/0006-foreign-types-in-the-public-api.md")]

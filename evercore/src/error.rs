@@ -3,7 +3,8 @@
 use std::{convert::Infallible, error::Error as StdError, fmt};
 
 use crate::{
-    AggregateId, DecodeError, InvalidText, NaturalKey, Sequence, ValidationError, engine::EngineError,
+    AggregateId, DecodeError, InvalidText, NaturalKey, Sequence, ValidationError,
+    engine::{EngineError, EngineErrorKind},
 };
 
 /// The result of most operations.
@@ -117,11 +118,13 @@ pub enum Error {
         /// What is wrong.
         problem: String,
     },
-    /// The idempotency key belongs to an earlier commit of other aggregates. Use another key.
-    #[error("the idempotency key {key:?} belongs to an earlier commit with other content")]
+    /// The idempotency key belongs to an earlier commit, which did not write this aggregate. Use another key.
+    #[error("the idempotency key {key:?} belongs to an earlier commit, which did not write {aggregate}")]
     KeyReused {
         /// The key.
         key: String,
+        /// An aggregate that would be written now and was not then.
+        aggregate: AggregateRef,
     },
     /// The commit happened as a whole, or not at all. With an idempotency key, committing again finds out
     /// which; without one, load and look.
@@ -134,7 +137,7 @@ pub enum Error {
     },
     /// The unit of work has ended: it was committed, its commit failed, or an `apply` panicked. Begin another
     /// one.
-    #[error("this unit of work has ended")]
+    #[error("this unit of work has ended by a commit, which may have failed; begin another one")]
     ContextClosed,
     /// The store runs on another engine, or another database, than the one that was asked for.
     #[error("the unit of work belongs to another store or engine ({engine})")]
@@ -173,6 +176,13 @@ impl Error {
 
     pub(crate) fn engine(action: impl fmt::Display) -> impl FnOnce(EngineError) -> Self {
         move |source| Self::Engine { action: action.to_string(), source }
+    }
+
+    pub(crate) fn unreadable_receipt(engine: &'static str) -> impl FnOnce(serde_json::Error) -> Self {
+        move |error| {
+            let kind = EngineErrorKind::Corrupt;
+            EngineError::new(engine, "read the receipt of an idempotency key", kind, error).into()
+        }
     }
 
     pub(crate) fn unknown_event_type(

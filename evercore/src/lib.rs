@@ -126,6 +126,7 @@ mod loading;
 mod log;
 mod metadata;
 mod natural_key;
+mod once;
 mod options;
 mod payload;
 mod raw;
@@ -150,6 +151,7 @@ pub use self::{
     log::{Log, LogFilter, LogPage},
     metadata::Metadata,
     natural_key::NaturalKey,
+    once::OnceUnit,
     options::EventOptions,
     payload::{Codec, DecodeError, Payload},
     raw::{History, RawEvent, RecordedSnapshot},
@@ -160,7 +162,7 @@ pub use self::{
     state_aggregate::{Replay, StateAggregate},
     store::EventStore,
     text::InvalidText,
-    unit::{OnceUnit, Unit},
+    unit::Unit,
 };
 #[cfg(feature = "derive")]
 pub use evercore_derive::{Aggregate, event, registry, state_event};

@@ -3,7 +3,10 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{AggregateId, NaturalKey, Position, Sequence, engine::Timestamp};
+use crate::{
+    AggregateId, NaturalKey, Position, Sequence,
+    engine::{PastCommit, Timestamp},
+};
 
 /// What a commit wrote, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +17,12 @@ pub struct Receipt {
 }
 
 impl Receipt {
+    /// The receipt of an earlier commit, as the engine kept it.
+    pub(crate) fn of_past(past: PastCommit) -> Result<Self, serde_json::Error> {
+        let aggregates = serde_json::from_str(&past.receipt)?;
+        Ok(Self { last_position: past.last_position, committed_at: past.committed_at, aggregates })
+    }
+
     /// The position of the last event that was written; `None` when there were no events.
     #[must_use]
     pub fn last_position(&self) -> Option<Position> {

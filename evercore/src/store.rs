@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     Aggregate, AggregateId, AggregateType, Context, Error, EventOptions, NaturalKey, Position, ReadContext,
-    Registry, Result, StateAggregate, Unit,
+    Receipt, Registry, Result, StateAggregate, Unit,
     engine::{AnyEngine, EngineErrorKind, Listener, StorageEngine},
     id_blocks::IdBlocks,
     type_cache::{Binding, TypeCache},
@@ -140,6 +140,23 @@ impl EventStore {
         key: impl TryInto<NaturalKey, Error: Into<Error>> + Send,
     ) -> Result<StateAggregate<A>> {
         self.read_only().load_by_key(key).await
+    }
+
+    /// The receipt of the commit that was made under an idempotency key; `None` when there was none, or the
+    /// key was forgotten.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Engine`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Reads only.
+    pub async fn receipt(&self, key: &str) -> Result<Option<Receipt>> {
+        let action = "find a commit by its idempotency key";
+        let found = self.engine_dyn().find_commit(key).await.map_err(Error::engine(action))?;
+        let receipt = found.map(Receipt::of_past).transpose();
+        receipt.map_err(Error::unreadable_receipt(self.engine_dyn().name()))
     }
 
     /// Forgets the idempotency keys of commits made before a time, and says how many those were.

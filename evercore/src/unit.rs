@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::{
-    Committed, Context, Error, EventOptions, EventStore, Metadata, Receipt, Result, RetryPolicy,
+    Committed, Context, Error, EventOptions, EventStore, Metadata, OnceUnit, Receipt, Result, RetryPolicy,
     context::Outcome,
 };
 
@@ -127,11 +127,16 @@ impl Unit {
         Fut: Future<Output = Result<T, E>>,
     {
         match self.attempts(None, work).await? {
-            (value, Outcome::Fresh(receipt) | Outcome::Repeat(receipt)) => Ok((value, receipt)),
+            Committed::Fresh(value, receipt) => Ok((value, receipt)),
+            Committed::Repeat(_) => unreachable!("without a key nothing is a repeat"),
         }
     }
 
-    async fn attempts<T, E, F, Fut>(&self, key: Option<&str>, mut work: F) -> Result<(T, Outcome), E>
+    pub(crate) async fn attempts<T, E, F, Fut>(
+        &self,
+        key: Option<&str>,
+        mut work: F,
+    ) -> Result<Committed<T>, E>
     where
         E: From<Error>,
         F: FnMut(Context) -> Fut,
@@ -143,14 +148,23 @@ impl Unit {
             let mut again = false;
             let error = match work(ctx.clone()).await {
                 Ok(value) => match ctx.commit_once().await {
-                    Ok(outcome) => return Ok((value, outcome)),
+                    Ok(Outcome::Repeat(receipt)) if key.is_some() => return Ok(Committed::Repeat(receipt)),
+                    Ok(Outcome::Fresh(receipt) | Outcome::Repeat(receipt)) => {
+                        return Ok(Committed::Fresh(value, receipt));
+                    }
                     Err(error) => {
                         // With a key the next run finds out what became of this one.
                         again = key.is_some() && matches!(error, Error::OutcomeUnknown { .. });
                         error.into()
                     }
                 },
-                Err(error) => error,
+                Err(error) => {
+                    // What the closure objects to may be what the first commit under the key has done.
+                    if let Some(receipt) = self.earlier(key).await {
+                        return Ok(Committed::Repeat(receipt));
+                    }
+                    error
+                }
             };
             match self.retry.pause(attempt) {
                 Some(pause) if again || ctx.wants_retry() => {
@@ -162,82 +176,15 @@ impl Unit {
             }
         }
     }
-}
 
-/// Describes a unit of work that happens once. Made by [`Unit::once`].
-///
-/// ```
-/// # use evercore::{Aggregate, Committed, EventStore, state_event};
-/// # use evercore_memory::MemoryEngine;
-/// # use serde::{Deserialize, Serialize};
-/// # #[derive(Debug, Default, Serialize, Deserialize, Aggregate)]
-/// # #[aggregate(events(OrderPlaced))]
-/// # struct Order { item: String }
-/// # #[state_event(Order)]
-/// # struct OrderPlaced { item: String }
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> evercore::Result<()> {
-/// # let store = EventStore::open::<Order>(MemoryEngine::new()).await?;
-/// for attempt in 1..=2 {
-///     let committed = store
-///         .unit()
-///         .once("order-4711")
-///         .run(async |ctx| {
-///             let mut order = ctx.create_with_key::<Order>("4711").await?;
-///             ctx.apply(&mut order, OrderPlaced { item: "book".into() })
-///         })
-///         .await?;
-///     assert_eq!(committed.is_repeat(), attempt == 2);
-/// }
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Debug, Clone)]
-pub struct OnceUnit {
-    unit: Unit,
-    key: String,
-}
-
-impl OnceUnit {
-    /// Runs the closure and commits, as [`Unit::run`] does, unless a commit with the key was made before.
-    ///
-    /// The closure runs in any case; its changes are what is written once. With a retry policy an
-    /// [`Error::OutcomeUnknown`] is cleared up by running again.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Unit::run`], [`Error::KeyReused`] when the earlier commit was of other aggregate types or
-    /// natural keys, and [`Error::InvalidText`] for the key.
-    ///
-    /// # Cancel safety
-    ///
-    /// As for [`Context::commit`]; running again with the same key finds out what happened.
-    pub async fn run<T, F, Fut>(&self, work: F) -> Result<Committed<T>>
-    where
-        F: FnMut(Context) -> Fut,
-        Fut: Future<Output = Result<T>>,
-    {
-        self.try_run(work).await
-    }
-
-    /// The same as [`run`](Self::run) with an error type of the caller.
-    ///
-    /// # Errors
-    ///
-    /// As [`run`](Self::run).
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`run`](Self::run).
-    pub async fn try_run<T, E, F, Fut>(&self, work: F) -> Result<Committed<T>, E>
-    where
-        E: From<Error>,
-        F: FnMut(Context) -> Fut,
-        Fut: Future<Output = Result<T, E>>,
-    {
-        Ok(match self.unit.attempts(Some(&self.key), work).await? {
-            (value, Outcome::Fresh(receipt)) => Committed::Fresh(value, receipt),
-            (_, Outcome::Repeat(receipt)) => Committed::Repeat(receipt),
-        })
+    /// The commit that was made under the key, if that can be found out.
+    async fn earlier(&self, key: Option<&str>) -> Option<Receipt> {
+        match self.store.receipt(key?).await {
+            Ok(receipt) => receipt,
+            Err(error) => {
+                tracing::warn!(%error, "whether the unit of work happened before is not known");
+                None
+            }
+        }
     }
 }

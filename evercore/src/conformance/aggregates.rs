@@ -163,7 +163,7 @@ pub(super) async fn they_are_there_after_a_restart<H: Harness>(harness: H) {
     let sample = Sample::open(&harness).await;
     let id = sample.new_id().await;
     let draft = sample.draft().create(id).key("kept").events(3).snapshot(2, "state");
-    sample.write(draft.once("once", 1, "receipt")).await;
+    sample.write(draft.once("once", "receipt")).await;
     let before = sample.everything().await;
     sample.close().await.unwrap();
 

@@ -355,9 +355,8 @@ impl Draft {
     }
 
     /// Makes it once.
-    pub(super) fn once(mut self, key: &str, content: i64, receipt: &str) -> Self {
-        self.changes.idempotency =
-            Some(Idempotency { key: key.to_owned(), content, receipt: receipt.to_owned() });
+    pub(super) fn once(mut self, key: &str, receipt: &str) -> Self {
+        self.changes.idempotency = Some(Idempotency { key: key.to_owned(), receipt: receipt.to_owned() });
         self
     }
 

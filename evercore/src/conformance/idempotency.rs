@@ -8,67 +8,61 @@ use super::{
 };
 use crate::{
     AggregateId,
-    engine::{CommitError, CommitOutcome, StorageEngine},
+    engine::{CommitError, CommitOutcome, PastCommit, StorageEngine, Timestamp},
 };
 
 pub(super) async fn a_known_key_is_repeated_and_writes_nothing<H: Harness>(harness: H) {
     let sample = Sample::open(&harness).await;
     let [first, second] = sample.new_ids().await;
-    let committed =
-        sample.write(sample.draft().create(first).events(2).once("order-4711", 42, "first")).await;
+    let committed = sample.write(sample.draft().create(first).events(2).once("order-4711", "first")).await;
     let before = sample.everything().await;
 
-    let answer =
-        sample.try_write(sample.draft().create(second).events(3).once("order-4711", 42, "second")).await;
-    assert_repeated(&answer, 42, "first", committed);
+    let answer = sample.try_write(sample.draft().create(second).events(3).once("order-4711", "second")).await;
+    assert_repeated(&answer, "first", committed);
     assert_eq!(sample.everything().await, before);
     assert_eq!(sample.load_one(whole(second)).await, None);
 }
 
-pub(super) async fn content_and_receipt_of_the_first_commit_are_handed_back<H: Harness>(harness: H) {
+pub(super) async fn the_receipt_of_the_first_commit_is_handed_back<H: Harness>(harness: H) {
     let sample = Sample::open(&harness).await;
     let id = sample.account(0).await;
     let receipt = format!("{{\"texts\":{AWKWARD_TEXTS:?},\"long\":{:?}}}", "x".repeat(100_000));
-    let committed = sample.write(sample.draft().at(id, 0).events(1).once("key", i64::MIN, &receipt)).await;
-    let answer = sample.try_write(sample.draft().at(id, 1).events(1).once("key", i64::MAX, "other")).await;
-    assert_repeated(&answer, i64::MIN, &receipt, committed);
+    let committed = sample.write(sample.draft().at(id, 0).events(1).once("key", &receipt)).await;
+    let answer = sample.try_write(sample.draft().at(id, 1).events(1).once("key", "other")).await;
+    assert_repeated(&answer, &receipt, committed);
 }
 
 pub(super) async fn a_commit_without_events_is_repeated_too<H: Harness>(harness: H) {
     let sample = Sample::open(&harness).await;
     let id = sample.account(1).await;
-    let committed = sample.write(sample.draft().at(id, 1).key("name").once("key", 1, "receipt")).await;
+    let committed = sample.write(sample.draft().at(id, 1).key("name").once("key", "receipt")).await;
     assert_eq!(committed.last_position, None);
-    let answer = sample.try_write(sample.draft().at(id, 1).events(1).once("key", 1, "")).await;
-    assert_repeated(&answer, 1, "receipt", committed);
+    let answer = sample.try_write(sample.draft().at(id, 1).events(1).once("key", "")).await;
+    assert_repeated(&answer, "receipt", committed);
 }
 
 pub(super) async fn a_known_key_is_looked_at_before_anything_else<H: Harness>(harness: H) {
     let sample = Sample::open(&harness).await;
     let id = sample.account_with_key("taken").await;
     let [unknown, new] = sample.new_ids().await;
-    let committed = sample.write(sample.draft().at(id, 1).events(1).once("key", 1, "receipt")).await;
+    let committed = sample.write(sample.draft().at(id, 1).events(1).once("key", "receipt")).await;
     let wrong = [
         sample.draft().at(id, 1).events(1),
         sample.draft().at(unknown, 1).events(1),
         sample.draft().create(new).key("taken"),
     ];
     for draft in wrong {
-        assert_repeated(&sample.try_write(draft.once("key", 1, "")).await, 1, "receipt", committed);
+        assert_repeated(&sample.try_write(draft.once("key", "")).await, "receipt", committed);
     }
 }
 
 pub(super) async fn a_failed_commit_leaves_its_key_free<H: Harness>(harness: H) {
     let sample = Sample::open(&harness).await;
     let id = sample.account(1).await;
-    assert_conflict(
-        &sample.try_write(sample.draft().at(id, 0).events(1).once("key", 1, "first")).await,
-        id,
-        1,
-    );
-    let committed = sample.write(sample.draft().at(id, 1).events(1).once("key", 2, "second")).await;
-    let answer = sample.try_write(sample.draft().at(id, 2).events(1).once("key", 3, "third")).await;
-    assert_repeated(&answer, 2, "second", committed);
+    assert_conflict(&sample.try_write(sample.draft().at(id, 0).events(1).once("key", "first")).await, id, 1);
+    let committed = sample.write(sample.draft().at(id, 1).events(1).once("key", "second")).await;
+    let answer = sample.try_write(sample.draft().at(id, 2).events(1).once("key", "third")).await;
+    assert_repeated(&answer, "second", committed);
 }
 
 pub(super) async fn keys_differ_when_one_byte_differs<H: Harness>(harness: H) {
@@ -78,10 +72,10 @@ pub(super) async fn keys_differ_when_one_byte_differs<H: Harness>(harness: H) {
     let mut commits = Vec::new();
     for key in keys {
         let id = sample.new_id().await;
-        commits.push((key, sample.write(sample.draft().create(id).events(1).once(key, 1, key)).await));
+        commits.push((key, sample.write(sample.draft().create(id).events(1).once(key, key)).await));
     }
     for (key, committed) in commits {
-        assert_repeated(&sample.try_write(sample.draft().once(key, 1, "")).await, 1, key, committed);
+        assert_repeated(&sample.try_write(sample.draft().once(key, "")).await, key, committed);
     }
 }
 
@@ -90,14 +84,14 @@ pub(super) async fn of_many_commits_at_once_one_is_made<H: Harness>(harness: H) 
     for round in 0..10 {
         let key = format!("key {round}");
         let ids: [AggregateId; 16] = sample.new_ids().await;
-        let drafts = ids.map(|id| sample.draft().create(id).events(2).once(&key, id.get(), &id.to_string()));
+        let drafts = ids.map(|id| sample.draft().create(id).events(2).once(&key, &id.to_string()));
         let answers = commit_at_once([&sample, &other], drafts).await;
 
         assert_eq!(winners(&answers), 1, "{answers:?}");
         let (winner, committed) =
             ids.into_iter().zip(&answers).find_map(|(id, answer)| Some((id, made(answer)?))).unwrap();
         for answer in answers.iter().filter(|answer| made(answer).is_none()) {
-            assert_repeated(answer, winner.get(), &winner.to_string(), committed);
+            assert_repeated(answer, &winner.to_string(), committed);
         }
         for id in ids {
             assert_eq!(sample.load_one(whole(id)).await.is_some(), id == winner);
@@ -110,7 +104,7 @@ pub(super) async fn many_commits_to_one_aggregate_at_once_are_made_once<H: Harne
     let id = sample.account(0).await;
     for version in 0..20 {
         let key = format!("key {version}");
-        let drafts = vec![sample.draft().at(id, version).events(1).once(&key, 1, "receipt"); 8];
+        let drafts = vec![sample.draft().at(id, version).events(1).once(&key, "receipt"); 8];
         let answers = commit_at_once([&sample, &other], drafts).await;
         assert_eq!(winners(&answers), 1, "{answers:?}");
         assert!(answers.iter().all(Result::is_ok), "the others are repeats, not conflicts: {answers:?}");
@@ -121,13 +115,12 @@ pub(super) async fn many_commits_to_one_aggregate_at_once_are_made_once<H: Harne
 pub(super) async fn a_key_is_known_after_a_restart<H: Harness>(harness: H) {
     let sample = Sample::open(&harness).await;
     let id = sample.account(0).await;
-    let committed = sample.write(sample.draft().at(id, 0).events(1).once("key", 7, "receipt")).await;
+    let committed = sample.write(sample.draft().at(id, 0).events(1).once("key", "receipt")).await;
     sample.close().await.unwrap();
 
     let sample = Sample::open(&harness).await;
     assert_repeated(
-        &sample.try_write(sample.draft().at(id, 0).events(1).once("key", 7, "")).await,
-        7,
+        &sample.try_write(sample.draft().at(id, 0).events(1).once("key", "")).await,
         "receipt",
         committed,
     );
@@ -136,22 +129,22 @@ pub(super) async fn a_key_is_known_after_a_restart<H: Harness>(harness: H) {
 pub(super) async fn a_forgotten_key_can_be_used_again<H: Harness>(harness: H) {
     let sample = Sample::open(&harness).await;
     let id = sample.account(0).await;
-    let first = sample.write(sample.draft().at(id, 0).events(1).once("key", 1, "first")).await;
+    let first = sample.write(sample.draft().at(id, 0).events(1).once("key", "first")).await;
     let later = sample.account_after(first.committed_at).await.committed_at;
     assert_eq!(sample.forget_keys(later).await.unwrap(), 1);
     assert_eq!(sample.forget_keys(later).await.unwrap(), 0);
 
-    let second = sample.write(sample.draft().at(id, 1).events(1).once("key", 2, "second")).await;
-    assert_repeated(&sample.try_write(sample.draft().once("key", 3, "")).await, 2, "second", second);
+    let second = sample.write(sample.draft().at(id, 1).events(1).once("key", "second")).await;
+    assert_repeated(&sample.try_write(sample.draft().once("key", "")).await, "second", second);
     assert_eq!(sequences(&sample.whole(id).await.events), [1, 2], "events are not forgotten");
 }
 
 pub(super) async fn keys_of_later_commits_stay<H: Harness>(harness: H) {
     let sample = Sample::open(&harness).await;
     let id = sample.account(0).await;
-    let early = sample.write(sample.draft().at(id, 0).events(1).once("early", 1, "early")).await;
+    let early = sample.write(sample.draft().at(id, 0).events(1).once("early", "early")).await;
     sample.account_after(early.committed_at).await;
-    let late = sample.write(sample.draft().at(id, 1).events(1).once("late", 2, "late")).await;
+    let late = sample.write(sample.draft().at(id, 1).events(1).once("late", "late")).await;
 
     assert_eq!(
         sample.forget_keys(early.committed_at).await.unwrap(),
@@ -159,7 +152,21 @@ pub(super) async fn keys_of_later_commits_stay<H: Harness>(harness: H) {
         "a commit is not before its own time"
     );
     assert_eq!(sample.forget_keys(late.committed_at).await.unwrap(), 1);
-    assert_repeated(&sample.try_write(sample.draft().once("late", 2, "")).await, 2, "late", late);
+    assert_repeated(&sample.try_write(sample.draft().once("late", "")).await, "late", late);
+}
+
+pub(super) async fn a_commit_is_found_by_its_key<H: Harness>(harness: H) {
+    let sample = Sample::open(&harness).await;
+    let id = sample.account(0).await;
+    assert_eq!(sample.find_commit("key").await.unwrap(), None);
+    let Committed { last_position, committed_at } =
+        sample.write(sample.draft().at(id, 0).events(1).once("key", "receipt")).await;
+    let expected = PastCommit { receipt: "receipt".to_owned(), last_position, committed_at };
+    assert_eq!(sample.find_commit("key").await.unwrap(), Some(expected));
+    assert_eq!(sample.find_commit("Key").await.unwrap(), None);
+    sample.account_after(committed_at).await;
+    sample.forget_keys(Timestamp::now()).await.unwrap();
+    assert_eq!(sample.find_commit("key").await.unwrap(), None);
 }
 
 fn made(answer: &Result<CommitOutcome, CommitError>) -> Option<Committed> {
@@ -174,11 +181,10 @@ fn made(answer: &Result<CommitOutcome, CommitError>) -> Option<Committed> {
 #[track_caller]
 fn assert_repeated(
     answer: &Result<CommitOutcome, CommitError>,
-    content: i64,
     receipt: &str,
     Committed { last_position, committed_at }: Committed,
 ) {
     let receipt = receipt.to_owned();
-    let expected = CommitOutcome::Repeated { content, receipt, last_position, committed_at };
+    let expected = CommitOutcome::Repeated(PastCommit { receipt, last_position, committed_at });
     assert_eq!(answer.as_ref().unwrap(), &expected);
 }

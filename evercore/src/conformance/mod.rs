@@ -213,7 +213,8 @@ cases! { $
     }
     idempotency {
         a_known_key_is_repeated_and_writes_nothing
-        content_and_receipt_of_the_first_commit_are_handed_back
+        the_receipt_of_the_first_commit_is_handed_back
+        a_commit_is_found_by_its_key
         a_commit_without_events_is_repeated_too
         a_known_key_is_looked_at_before_anything_else
         a_failed_commit_leaves_its_key_free

@@ -23,13 +23,12 @@ pub(super) async fn after_a_conflict_nothing_is_there<H: Harness>(harness: H) {
 
     let draft =
         sample.draft().at(changed, 1).events(2).snapshot(3, "state").at(renamed, 1).rename("old", "new");
-    let draft =
-        draft.create(created).key("created").events(1).at(stale, 2).events(1).once("once", 1, "receipt");
+    let draft = draft.create(created).key("created").events(1).at(stale, 2).events(1).once("once", "receipt");
     assert_conflict(&sample.try_write(draft).await, stale, 3);
     assert_eq!(sample.everything().await, before);
     assert_eq!((sample.holder("old").await, sample.holder("new").await), (Some(renamed), None));
     assert_eq!((sample.holder("created").await, sample.load_one(whole(created)).await), (None, None));
-    let draft = sample.draft().at(stale, 3).events(1).once("once", 2, "the key is still free");
+    let draft = sample.draft().at(stale, 3).events(1).once("once", "the key is still free");
     assert_eq!(winners(&[sample.try_write(draft).await]), 1);
 }
 
@@ -40,12 +39,11 @@ pub(super) async fn after_a_duplicate_key_nothing_is_there<H: Harness>(harness: 
     let before = sample.everything().await;
 
     let draft = sample.draft().at(changed, 1).events(2).snapshot(2, "state").at(taken, 1).events(1);
-    let draft =
-        draft.create(created).key("created").events(1).create(second).key("taken").once("once", 1, "");
+    let draft = draft.create(created).key("created").events(1).create(second).key("taken").once("once", "");
     assert_duplicate_key(&sample.try_write(draft).await, second);
     assert_eq!(sample.everything().await, before);
     assert_eq!(sample.holder("created").await, None);
-    let draft = sample.draft().create(created).once("once", 2, "the key is still free");
+    let draft = sample.draft().create(created).once("once", "the key is still free");
     assert_eq!(winners(&[sample.try_write(draft).await]), 1);
 }
 

@@ -371,7 +371,7 @@ pub(super) async fn other_content_under_one_key_is_an_error<H: Harness>(harness:
     let head = store.head().await.unwrap();
     let work = async |ctx: Context| ctx.apply(&mut ctx.create_with_key::<Account>("4711").await?, deposit());
     let error = store.unit().once("order-4711").run(work).await.unwrap_err();
-    assert!(matches!(&error, Error::KeyReused { key } if key == "order-4711"), "{error:?}");
+    assert!(matches!(&error, Error::KeyReused { key, .. } if key == "order-4711"), "{error:?}");
     assert_eq!(store.head().await.unwrap(), head);
     assert!(store.load_by_key::<Account>("4711").await.unwrap_err().is_not_found());
 }

@@ -12,7 +12,6 @@ use crate::{
         AggregateChange, Changes, CommitError, CommitOutcome, EngineError, EngineErrorKind, Expected,
         Idempotency, KeyChange, NewEvent, NewSnapshot, StorageEngine, Timestamp,
     },
-    hash::fnv1a,
     text::Text,
 };
 
@@ -46,6 +45,11 @@ impl Context<ReadWrite> {
     pub(crate) async fn commit_once(&self) -> Result<Outcome> {
         let plan = self.plan().await;
         let plan = self.noted(plan)?;
+        if let (Some(key), None) = (&self.unit.idempotency_key, &plan.changes.idempotency)
+            && let Some(receipt) = self.store.receipt(key).await?
+        {
+            return Ok(Outcome::Repeat(receipt));
+        }
         if plan.changes.is_empty() {
             self.unit.status.set(Status::Committed);
             let receipt = Receipt { last_position: None, committed_at: Timestamp::now(), aggregates: vec![] };
@@ -162,27 +166,23 @@ impl Plan {
             Ok(CommitOutcome::Committed { last_position, committed_at }) => {
                 Ok(Outcome::Fresh(Receipt { last_position, committed_at, aggregates: self.written }))
             }
-            Ok(CommitOutcome::Repeated { content, receipt, last_position, committed_at }) => {
-                self.check_repeat(content)?;
-                let aggregates = serde_json::from_str(&receipt).map_err(|error| {
-                    let kind = EngineErrorKind::Corrupt;
-                    let source =
-                        EngineError::new(engine, "read the receipt of an idempotency key", kind, error);
-                    Error::Engine { action: "commit".to_owned(), source }
-                })?;
-                Ok(Outcome::Repeat(Receipt { last_position, committed_at, aggregates }))
+            Ok(CommitOutcome::Repeated(past)) => {
+                let receipt = Receipt::of_past(past).map_err(Error::unreadable_receipt(engine))?;
+                self.check_repeat(&receipt)?;
+                Ok(Outcome::Repeat(receipt))
             }
             Err(error) => Err(self.error(error)),
         }
     }
 
-    /// A run that has nothing left to do contradicts no earlier one.
-    fn check_repeat(&self, content: i64) -> Result<()> {
-        match &self.changes.idempotency {
-            Some(own) if own.content != content && !self.written.is_empty() => {
-                Err(Error::KeyReused { key: own.key.clone() })
-            }
-            _ => Ok(()),
+    /// What a repeat would write must be among what the first commit wrote.
+    fn check_repeat(&self, first: &Receipt) -> Result<()> {
+        let Some(Idempotency { key, .. }) = &self.changes.idempotency else { return Ok(()) };
+        let foreign =
+            |(id, entry): &&(AggregateId, Entry)| entry.is_written() && !entry.was_written_by(*id, first);
+        match self.entries.iter().find(foreign) {
+            Some((id, entry)) => Err(Error::KeyReused { key: key.clone(), aggregate: entry.reference(*id) }),
+            None => Ok(()),
         }
     }
 
@@ -237,6 +237,15 @@ impl Entry {
     fn as_written(&self, id: AggregateId) -> WrittenAggregate {
         let aggregate_type = self.aggregate_type().name.to_owned();
         WrittenAggregate { aggregate_type, id, key: self.key.clone(), sequence: self.head }
+    }
+
+    /// Whether a commit wrote this aggregate. One that is created again has another id, and its natural key.
+    fn was_written_by(&self, id: AggregateId, receipt: &Receipt) -> bool {
+        let is_same = |past: &WrittenAggregate| match self.is_new() {
+            true => self.aggregate_type().is_named(&past.aggregate_type) && past.key == self.key,
+            false => past.id == id,
+        };
+        receipt.aggregates.iter().any(is_same)
     }
 
     fn change(&self, id: AggregateId, store: &EventStore) -> Result<AggregateChange> {
@@ -300,23 +309,13 @@ fn undefined(name: &str, store: &EventStore) -> Error {
     Error::Engine { action: "commit".to_owned(), source }
 }
 
+/// The key, unless there is nothing to write: such a unit of work leaves its key to one that has.
 fn idempotency(unit: &UnitOfWork, written: &[WrittenAggregate]) -> Result<Option<Idempotency>> {
     let Some(key) = unit.idempotency_key.clone() else { return Ok(None) };
     Text::IDEMPOTENCY_KEY.check(&key)?;
+    if written.is_empty() {
+        return Ok(None);
+    }
     let receipt = serde_json::to_string(written).expect("names, numbers and keys have a JSON form");
-    Ok(Some(Idempotency { key, content: shape(written), receipt }))
-}
-
-/// A hash of the types and natural keys of the aggregates, whatever their order. Ids stay out: a repeat that
-/// creates its aggregates again has others.
-fn shape(written: &[WrittenAggregate]) -> i64 {
-    let mut parts: Vec<_> = written
-        .iter()
-        .map(|aggregate| (&aggregate.aggregate_type, aggregate.key.as_ref().map_or("", |key| key.as_str())))
-        .collect();
-    parts.sort_unstable();
-    // No name and no key contains U+0000.
-    let text: String =
-        parts.iter().map(|(aggregate_type, key)| format!("{aggregate_type}\0{key}\0")).collect();
-    fnv1a(text.as_bytes()).cast_signed()
+    Ok(Some(Idempotency { key, receipt }))
 }

@@ -4,7 +4,7 @@ use std::{any::Any, fmt, future::Future, pin::Pin};
 
 use super::{
     Changes, CommitError, CommitOutcome, EngineError, IdBlock, Listener, Load, LoadedAggregate, LogPage,
-    LogRead, StorageEngine, Timestamp, TypeCatalog, TypeNames,
+    LogRead, PastCommit, StorageEngine, Timestamp, TypeCatalog, TypeNames,
 };
 use crate::{AggregateId, AggregateTypeId, NaturalKey, Position};
 
@@ -19,6 +19,7 @@ pub(crate) trait AnyEngine: fmt::Debug + Send + Sync {
     fn types(&self) -> Answer<'_, TypeCatalog>;
     fn reserve_ids(&self, count: u32) -> Answer<'_, IdBlock>;
     fn commit<'a>(&'a self, changes: &'a Changes) -> BoxFuture<'a, Result<CommitOutcome, CommitError>>;
+    fn find_commit<'a>(&'a self, key: &'a str) -> Answer<'a, Option<PastCommit>>;
     fn forget_keys(&self, before: Timestamp) -> Answer<'_, u64>;
     fn find_by_key<'a>(
         &'a self,
@@ -62,6 +63,10 @@ impl<T: StorageEngine> AnyEngine for T {
 
     fn commit<'a>(&'a self, changes: &'a Changes) -> BoxFuture<'a, Result<CommitOutcome, CommitError>> {
         Box::pin(T::commit(self, changes))
+    }
+
+    fn find_commit<'a>(&'a self, key: &'a str) -> Answer<'a, Option<PastCommit>> {
+        Box::pin(T::find_commit(self, key))
     }
 
     fn forget_keys(&self, before: Timestamp) -> Answer<'_, u64> {

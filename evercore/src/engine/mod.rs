@@ -18,7 +18,7 @@ pub use self::{
     types::{
         AggregateChange, Changes, CommitOutcome, EventFilter, Expected, IdBlock, Idempotency, KeyChange,
         Load, LoadTarget, LoadedAggregate, LoadedSnapshot, LogPage, LogRead, NewEvent, NewSnapshot,
-        SnapshotUse, StoredEvent, StoredSnapshot, TypeCatalog, TypeNames,
+        PastCommit, SnapshotUse, StoredEvent, StoredSnapshot, TypeCatalog, TypeNames,
     },
 };
 use crate::{AggregateId, AggregateTypeId, NaturalKey, Position};
@@ -130,6 +130,21 @@ pub trait StorageEngine: fmt::Debug + Send + Sync + 'static {
     ///
     /// The changes are written as a whole, or nothing is.
     fn commit(&self, changes: &Changes) -> impl Future<Output = Result<CommitOutcome, CommitError>> + Send;
+
+    /// The commit that was made under an idempotency key.
+    ///
+    /// # Behavior
+    ///
+    /// - A commit that is visible has its key visible too; a key that was not used finds nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    ///
+    /// # Cancel safety
+    ///
+    /// Reads only.
+    fn find_commit(&self, key: &str) -> impl Future<Output = Result<Option<PastCommit>, EngineError>> + Send;
 
     /// Forgets the idempotency keys of commits made before a time, and says how many those were.
     ///

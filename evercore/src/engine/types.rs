@@ -61,8 +61,6 @@ impl Changes {
 pub struct Idempotency {
     /// 1 to 255 bytes.
     pub key: String,
-    /// Differs when the changes are of another shape; stored and handed back, not looked at.
-    pub content: i64,
     /// Stored and handed back, not looked at.
     pub receipt: String,
 }
@@ -151,16 +149,18 @@ pub enum CommitOutcome {
         committed_at: Timestamp,
     },
     /// The idempotency key was used before; nothing was written now.
-    Repeated {
-        /// [`Idempotency::content`] of the first commit.
-        content: i64,
-        /// [`Idempotency::receipt`] of the first commit.
-        receipt: String,
-        /// The last position of the first commit.
-        last_position: Option<Position>,
-        /// When the first commit was made.
-        committed_at: Timestamp,
-    },
+    Repeated(PastCommit),
+}
+
+/// A commit that was made under an idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastCommit {
+    /// Its [`Idempotency::receipt`].
+    pub receipt: String,
+    /// The position of the last of its events; `None` when there were none.
+    pub last_position: Option<Position>,
+    /// When it was made, by the store's clock.
+    pub committed_at: Timestamp,
 }
 
 /// Which aggregate to load, and how much of it.

@@ -9,7 +9,7 @@ use evercore::{
     AggregateId, AggregateTypeId, NaturalKey, Position,
     engine::{
         Changes, CommitError, CommitOutcome, EngineError, EngineErrorKind, IdBlock, Listener, Load,
-        LoadedAggregate, LogPage, LogRead, StorageEngine, Timestamp, TypeCatalog, TypeNames,
+        LoadedAggregate, LogPage, LogRead, PastCommit, StorageEngine, Timestamp, TypeCatalog, TypeNames,
     },
 };
 use evercore_memory::MemoryEngine;
@@ -112,6 +112,10 @@ impl StorageEngine for ObservedEngine {
                 Err(lost())
             }
         }
+    }
+
+    async fn find_commit(&self, key: &str) -> Result<Option<PastCommit>, EngineError> {
+        self.counted().find_commit(key).await
     }
 
     async fn forget_keys(&self, before: Timestamp) -> Result<u64, EngineError> {

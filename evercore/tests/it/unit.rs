@@ -9,7 +9,7 @@ use chrono::Utc;
 use evercore::{Committed, Error, EventStore, RetryPolicy, engine::EngineErrorKind};
 
 use crate::{
-    domain::{Account, Deposited, User, UserLoggedIn, created, store, stored_user},
+    domain::{Account, Deposited, User, UserLoggedIn, Withdrawn, created, store, stored_user},
     observed::{Fault, ObservedEngine},
 };
 
@@ -224,10 +224,106 @@ async fn an_idempotency_key_with_other_content_is_refused() {
     };
     place("john").await.unwrap();
     let error = place("jane").await.unwrap_err();
-    assert!(matches!(&error, Error::KeyReused { key } if key == "order-4711"), "{error}");
+    assert!(matches!(&error, Error::KeyReused { key, .. } if key == "order-4711"), "{error}");
     assert!(!store.read_only().exists_by_key::<User>("jane").await.unwrap());
     let nothing_left_to_do = store.unit().once("order-4711").run(async |_ctx| Ok(())).await.unwrap();
     assert!(nothing_left_to_do.is_repeat());
+}
+
+// A request to withdraw everything, sent twice: the second run finds nothing to withdraw. Without a look at the
+// key its objection would hide that the request was served, but only when the first one was already visible.
+#[tokio::test]
+async fn a_repeat_whose_closure_objects_to_what_the_first_did_is_a_repeat() {
+    let store = store().await;
+    stored_account(&store, "till", 5).await;
+    let withdraw = async || {
+        let once = store.unit().once("withdraw-1");
+        once.try_run(async |ctx| {
+            let mut account = ctx.load_by_key::<Account>("till").await?;
+            if account.balance() == 0 {
+                return Err(ErrorText("nothing to withdraw".to_owned()));
+            }
+            let balance = account.balance();
+            ctx.apply(&mut account, Withdrawn(balance))?;
+            Ok(balance)
+        })
+        .await
+    };
+    assert!(matches!(withdraw().await.unwrap(), Committed::Fresh(5, _)));
+    assert!(withdraw().await.unwrap().is_repeat());
+    let other =
+        store.unit().once("withdraw-2").try_run(async |_ctx| Err::<(), _>(ErrorText("no".to_owned()))).await;
+    assert_eq!(other.unwrap_err().0, "no", "an objection under a new key is one");
+}
+
+#[tokio::test]
+async fn a_repeat_after_a_rename_is_a_repeat() {
+    let store = store().await;
+    let id = stored_account(&store, "old", 5).await;
+    let deposit = async || {
+        store
+            .unit()
+            .once("deposit-1")
+            .run(async |ctx| {
+                let mut account = ctx.load(id).await?;
+                ctx.apply(&mut account, Deposited(1))
+            })
+            .await
+    };
+    assert!(!deposit().await.unwrap().is_repeat());
+    store
+        .with_context(async |ctx| {
+            let mut account = ctx.load(id).await?;
+            ctx.change_key(&mut account, "new")
+        })
+        .await
+        .unwrap();
+    assert!(deposit().await.unwrap().is_repeat());
+    assert_eq!(store.load(id).await.unwrap().balance(), 6);
+}
+
+#[tokio::test]
+async fn the_same_key_for_another_aggregate_without_a_natural_key_is_refused() {
+    let store = store().await;
+    let create =
+        async || store.unit().run(async |ctx| Ok(ctx.create::<Account>().await?.id())).await.unwrap().0;
+    let (one, other) = (create().await, create().await);
+    let deposit = async |id| {
+        store
+            .unit()
+            .once("deposit-1")
+            .run(async |ctx| {
+                let mut account = ctx.load::<Account>(id).await?;
+                ctx.apply(&mut account, Deposited(1))
+            })
+            .await
+    };
+    deposit(one).await.unwrap();
+    let error = deposit(other).await.unwrap_err();
+    assert!(error.to_string().ends_with(&format!("which did not write Account {other}")), "{error}");
+    assert!(deposit(one).await.unwrap().is_repeat());
+}
+
+#[tokio::test]
+async fn a_unit_that_writes_nothing_leaves_its_key_to_one_that_does() {
+    let store = store().await;
+    let id = stored_account(&store, "till", 5).await;
+    let nothing =
+        store.unit().once("key").run(async |ctx| ctx.require_unchanged(&ctx.load(id).await?)).await.unwrap();
+    assert!(!nothing.is_repeat());
+    assert_eq!(store.receipt("key").await.unwrap(), None);
+    let something = store
+        .unit()
+        .once("key")
+        .run(async |ctx| {
+            let mut account = ctx.load(id).await?;
+            ctx.apply(&mut account, Deposited(1))
+        })
+        .await
+        .unwrap();
+    assert!(!something.is_repeat());
+    assert_eq!(store.receipt("key").await.unwrap().as_ref(), Some(something.receipt()));
+    assert!(store.unit().once("key").run(async |_ctx| Ok(())).await.unwrap().is_repeat());
 }
 
 #[tokio::test]
@@ -310,6 +406,17 @@ async fn without_a_key_an_unknown_outcome_is_not_retried() {
     assert_eq!(aggregates.len(), 1);
     assert!(!error.is_conflict() && !error.is_temporary());
     assert!(store.read_only().exists_by_key::<User>("john").await.unwrap());
+}
+
+async fn stored_account(store: &EventStore, key: &str, balance: i64) -> evercore::AggregateId<Account> {
+    store
+        .with_context(async |ctx| {
+            let mut account = ctx.create_with_key::<Account>(key).await?;
+            ctx.apply(&mut account, Deposited(balance))?;
+            Ok(account.id())
+        })
+        .await
+        .unwrap()
 }
 
 async fn disturb(store: &EventStore, id: evercore::AggregateId<User>) {
