@@ -8,6 +8,8 @@ pub mod decisions {
     pub mod _0001_copies_know_their_unit_of_work {}
     #[doc = include_str!("../docs/decisions/0002-sqlite-driver.md")]
     pub mod _0002_sqlite_driver {}
+    #[doc = include_str!("../docs/decisions/0003-a-snapshot-every-50-events.md")]
+    pub mod _0003_a_snapshot_every_50_events {}
     #[doc = include_str!("../docs/decisions/0004-what-is-a-repeat.md")]
     pub mod _0004_what_is_a_repeat {}
     #[doc = include_str!("../docs/decisions/0005-recorded-time-is-unknown-at-apply.md")]

@@ -18,7 +18,7 @@ pub struct Receipt {
 
 impl Receipt {
     /// The receipt of an earlier commit, as the engine kept it.
-    pub(crate) fn of_past(past: PastCommit) -> Result<Self, serde_json::Error> {
+    pub(crate) fn of_past(past: &PastCommit) -> Result<Self, serde_json::Error> {
         let aggregates = serde_json::from_str(&past.receipt)?;
         Ok(Self { last_position: past.last_position, committed_at: past.committed_at, aggregates })
     }

@@ -36,7 +36,7 @@ struct Enabled<A> {
 
 impl<A> Snapshots<A> {
     /// How many events lie between two snapshots when the aggregate does not say.
-    pub const DEFAULT_EVERY: i64 = 100;
+    pub const DEFAULT_EVERY: i64 = 50;
 
     /// No snapshots.
     #[must_use]

@@ -155,7 +155,7 @@ impl EventStore {
     pub async fn receipt(&self, key: &str) -> Result<Option<Receipt>> {
         let action = "find a commit by its idempotency key";
         let found = self.engine_dyn().find_commit(key).await.map_err(Error::engine(action))?;
-        let receipt = found.map(Receipt::of_past).transpose();
+        let receipt = found.as_ref().map(Receipt::of_past).transpose();
         receipt.map_err(Error::unreadable_receipt(self.engine_dyn().name()))
     }
 

@@ -167,7 +167,7 @@ impl Plan {
                 Ok(Outcome::Fresh(Receipt { last_position, committed_at, aggregates: self.written }))
             }
             Ok(CommitOutcome::Repeated(past)) => {
-                let receipt = Receipt::of_past(past).map_err(Error::unreadable_receipt(engine))?;
+                let receipt = Receipt::of_past(&past).map_err(Error::unreadable_receipt(engine))?;
                 self.check_repeat(&receipt)?;
                 Ok(Outcome::Repeat(receipt))
             }
