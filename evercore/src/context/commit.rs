@@ -44,8 +44,7 @@ impl Context<ReadWrite> {
     }
 
     pub(crate) async fn commit_once(&self) -> Result<Outcome> {
-        let plan = self.plan().await;
-        let plan = self.noted(plan)?;
+        let plan = self.plan().await?;
         if plan.changes.is_empty() {
             self.unit.status.set(Status::Committed);
             let receipt = Receipt { last_position: None, committed_at: Timestamp::now(), aggregates: vec![] };
@@ -57,7 +56,7 @@ impl Context<ReadWrite> {
         if matches!(outcome, Ok(Outcome::Fresh(_))) {
             self.unit.status.set(Status::Committed);
         }
-        self.noted(outcome)
+        outcome
     }
 
     /// For engines: ends the unit of work, and hands out what it would write, so that the engine `T` can

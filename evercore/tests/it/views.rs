@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use evercore::{Aggregate, Apply, Error, EventStore, NaturalKey, RawEvent, Sequence, event};
+use evercore::{Aggregate, Apply, Error, EventStore, NaturalKey, RawEvent, RecordedEvent, Sequence, event};
 use evercore_memory::MemoryEngine;
 use serde::{Deserialize, Serialize};
 
@@ -306,7 +306,7 @@ async fn a_history_is_of_one_moment() {
         let (history, ()) = tokio::join!(biased; reader.history(id), login);
         let history = history.unwrap();
         assert_eq!(
-            history.events.last().map(|event| event.sequence()),
+            history.events.last().map(RecordedEvent::sequence),
             Some(history.version),
             "after {pause}"
         );
