@@ -170,8 +170,8 @@ impl Context {
         Ok(())
     }
 
-    /// Lets the commit succeed only if nobody changes this aggregate or its key until then, although this unit of work
-    /// does not change it itself. Of two units of work that each require what the other changes, at most
+    /// Lets the commit succeed only if nobody changes this aggregate or its key until then, although this unit of
+    /// work does not change it itself. Of two units of work that each require what the other changes, at most
     /// one commits.
     ///
     /// # Errors
