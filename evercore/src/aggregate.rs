@@ -1,6 +1,6 @@
 //! Aggregates: what is rebuilt from events.
 
-use std::fmt;
+use std::{fmt, iter};
 
 use crate::{
     DecodeError, Event, EventInfo, InvalidText, Payload, snapshot::Snapshots, text::Text, unique::name_bits,
@@ -102,6 +102,11 @@ impl EventType {
         Self { name: E::NAME, aliases: E::ALIASES, origin: E::ORIGIN, name_bits: name_bits::<E>() }
     }
 
+    /// The name and the aliases.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
+        iter::once(self.name).chain(self.aliases.iter().copied())
+    }
+
     /// Whether events of this type are or were stored under this name.
     #[must_use]
     pub fn is_named(&self, name: &str) -> bool {
@@ -130,8 +135,13 @@ impl AggregateType {
 
     /// Refuses names that no store can keep. The macros refuse them at compile time.
     pub(crate) fn check_names(&self) -> Result<(), InvalidText> {
-        Text::AGGREGATE_TYPE.check(self.name)?;
-        self.events.iter().try_for_each(|event| Text::EVENT_TYPE.check(event.name))
+        self.names().try_for_each(|name| Text::AGGREGATE_TYPE.check(name))?;
+        self.events.iter().flat_map(EventType::names).try_for_each(|name| Text::EVENT_TYPE.check(name))
+    }
+
+    /// The name and the aliases.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
+        iter::once(self.name).chain(self.aliases.iter().copied())
     }
 
     /// Whether aggregates of this type are or were stored under this name.

@@ -194,9 +194,12 @@ impl EventStore {
                 Some(index) => index,
                 None => self.late_index(aggregate, &event).await?,
             };
+            let type_id = event.event_type;
             let (info, payload) = open(event)?;
             let decoded = A::decode_event(index, &payload).map_err(|source| {
-                let event_type = A::EVENTS[index].name;
+                // As it is stored, which may be an alias.
+                let stored = self.types().event_name(type_id);
+                let event_type = stored.as_deref().unwrap_or(A::EVENTS[index].name);
                 Error::decode(A::NAME, aggregate.id.untyped(), info.sequence, event_type, source)
             })?;
             aggregate.replay_event(&decoded, &info);

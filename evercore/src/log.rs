@@ -88,6 +88,16 @@ impl LogFilter {
     }
 }
 
+impl LogFilter {
+    /// The type of the aggregate whose natural key is still to be looked up.
+    fn keyed_type(&self) -> Option<&AggregateType> {
+        match &self.one {
+            Some(One::Key(aggregate, _)) => Some(aggregate),
+            Some(One::Id(_)) | None => None,
+        }
+    }
+}
+
 /// A page of the log.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -175,13 +185,14 @@ impl Log {
         let known = |filter: &LogFilter| {
             filter.aggregates.iter().all(|aggregate| types.aggregate_id(aggregate.name).is_some())
                 && filter.events.iter().all(|event| types.event_id(event.name).is_some())
+                && filter.keyed_type().is_none_or(|aggregate| types.aggregate_id(aggregate.name).is_some())
         };
         if !known(&self.filter) {
             self.store.refresh_types().await?;
         }
-        let aggregates = self.filter.aggregates.iter().flat_map(|one| names(one.name, one.aliases));
+        let aggregates = self.filter.aggregates.iter().flat_map(AggregateType::names);
         let aggregate_types: Arc<[_]> = aggregates.filter_map(|name| types.aggregate_id(name)).collect();
-        let events = self.filter.events.iter().flat_map(|one| names(one.name, one.aliases));
+        let events = self.filter.events.iter().flat_map(EventType::names);
         let event_types: Arc<[_]> = events.filter_map(|name| types.event_id(name)).collect();
         let nothing = !self.filter.aggregates.is_empty() && aggregate_types.is_empty()
             || !self.filter.events.is_empty() && event_types.is_empty();
@@ -202,15 +213,10 @@ impl Log {
             Some(One::Key(aggregate, key)) => (aggregate, NaturalKey::new(key.as_str())?),
         };
         let not_found = || Error::NotFound(AggregateRef::with_key(aggregate.name, &key));
-        let type_id =
-            names(aggregate.name, aggregate.aliases).find_map(|name| self.store.types().aggregate_id(name));
+        let type_id = aggregate.names().find_map(|name| self.store.types().aggregate_id(name));
         let found = self.store.engine_dyn().find_by_key(type_id.ok_or_else(not_found)?, &key).await;
         let id = found.map_err(Error::engine("find an aggregate by its key"))?.ok_or_else(not_found)?;
         self.filter.one = Some(One::Id(id));
         Ok(Some(id))
     }
-}
-
-fn names(name: &'static str, aliases: &'static [&'static str]) -> impl Iterator<Item = &'static str> {
-    std::iter::once(name).chain(aliases.iter().copied())
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    Aggregate, AggregateType, AggregateTypeId, EventTypeId,
+    Aggregate, AggregateType, AggregateTypeId, EventType, EventTypeId,
     engine::{AnyEngine, EngineError, TypeCatalog, TypeNames},
 };
 
@@ -161,19 +161,27 @@ impl TypeCache {
         binding
     }
 
+    /// The names that the store lacks. Aliases too: a process of an older version may use them at any time, and
+    /// filters of the log have to know their ids by then.
     fn missing(&self, aggregates: &[AggregateType]) -> TypeNames {
         self.read(|known| {
             let mut names = TypeNames::default();
             for aggregate in aggregates {
-                if known.type_ids(aggregate).is_empty() {
-                    names.aggregates.push(aggregate.name.to_owned());
+                let is_under_alias =
+                    known.aggregates.id(aggregate.name).is_none() && !known.type_ids(aggregate).is_empty();
+                if !is_under_alias {
+                    let undefined = aggregate.names().filter(|name| known.aggregates.id(name).is_none());
+                    names.aggregates.extend(undefined.map(str::to_owned));
                 }
-                let undefined = aggregate.events.iter().filter(|event| known.events.id(event.name).is_none());
-                names.events.extend(undefined.map(|event| event.name.to_owned()));
+                let events = aggregate.events.iter().flat_map(EventType::names);
+                let undefined = events.filter(|name| known.events.id(name).is_none());
+                names.events.extend(undefined.map(str::to_owned));
             }
             // An event may be listed by several aggregates.
-            names.events.sort_unstable();
-            names.events.dedup();
+            for names in [&mut names.aggregates, &mut names.events] {
+                names.sort_unstable();
+                names.dedup();
+            }
             names
         })
     }
@@ -193,16 +201,14 @@ impl TypeCache {
 impl Known {
     /// An aggregate that is stored under an alias stays there: its keys and ids belong to that type.
     fn type_ids(&self, aggregate: &AggregateType) -> Vec<AggregateTypeId> {
-        let names = std::iter::once(&aggregate.name).chain(aggregate.aliases);
-        names.filter_map(|name| self.aggregates.id(name)).collect()
+        aggregate.names().filter_map(|name| self.aggregates.id(name)).collect()
     }
 
     fn bind(&self, rust_type: TypeId, aggregate: AggregateType) -> Binding {
         let event_ids: Vec<_> = aggregate.events.iter().map(|event| self.events.id(event.name)).collect();
         let mut indices = HashMap::new();
         for (index, event) in aggregate.events.iter().enumerate() {
-            let names = std::iter::once(&event.name).chain(event.aliases);
-            indices.extend(names.filter_map(|name| self.events.id(name)).map(|id| (id, index)));
+            indices.extend(event.names().filter_map(|name| self.events.id(name)).map(|id| (id, index)));
         }
         Binding { rust_type, aggregate, type_ids: self.type_ids(&aggregate), event_ids, indices }
     }

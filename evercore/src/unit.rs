@@ -145,17 +145,17 @@ impl Unit {
         let mut attempt = 1;
         loop {
             let ctx = Context::new(self.store.clone(), self.defaults.clone(), key.map(str::to_owned));
-            let mut again = false;
-            let error = match work(ctx.clone()).await {
+            let (error, again) = match work(ctx.clone()).await {
                 Ok(value) => match ctx.commit_once().await {
                     Ok(Outcome::Repeat(receipt)) if key.is_some() => return Ok(Committed::Repeat(receipt)),
                     Ok(Outcome::Fresh(receipt) | Outcome::Repeat(receipt)) => {
                         return Ok(Committed::Fresh(value, receipt));
                     }
                     Err(error) => {
-                        // With a key the next run finds out what became of this one.
-                        again = key.is_some() && matches!(error, Error::OutcomeUnknown { .. });
-                        error.into()
+                        // With a key the next run finds out what became of this one; without, it might do it twice.
+                        let unknown = key.is_some() && matches!(error, Error::OutcomeUnknown { .. });
+                        let again = unknown || error.is_conflict() || error.is_temporary();
+                        (error.into(), again)
                     }
                 },
                 Err(error) => {
@@ -163,11 +163,11 @@ impl Unit {
                     if let Some(receipt) = self.earlier(key).await {
                         return Ok(Committed::Repeat(receipt));
                     }
-                    error
+                    (error, ctx.wants_retry())
                 }
             };
             match self.retry.pause(attempt) {
-                Some(pause) if again || ctx.wants_retry() => {
+                Some(pause) if again => {
                     tracing::debug!(attempt, ?pause, "the unit of work runs again");
                     tokio::time::sleep(pause).await;
                     attempt += 1;

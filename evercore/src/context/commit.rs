@@ -43,8 +43,7 @@ impl Context<ReadWrite> {
     }
 
     pub(crate) async fn commit_once(&self) -> Result<Outcome> {
-        let plan = self.plan().await;
-        let plan = self.noted(plan)?;
+        let plan = self.plan().await?;
         if let (Some(key), None) = (&self.unit.idempotency_key, &plan.changes.idempotency)
             && let Some(receipt) = self.store.receipt(key).await?
         {
@@ -61,7 +60,7 @@ impl Context<ReadWrite> {
         if matches!(outcome, Ok(Outcome::Fresh(_))) {
             self.unit.status.set(Status::Committed);
         }
-        self.noted(outcome)
+        outcome
     }
 
     /// For engines: ends the unit of work, and hands out what it would write, so that the engine `T` can

@@ -170,13 +170,14 @@ impl Context {
         Ok(())
     }
 
-    /// Lets the commit succeed only if nobody changes this aggregate or its key until then, although this unit
-    /// of work does not change it itself. Of two units of work that each require what the other changes, at most
+    /// Lets the commit succeed only if nobody changes this aggregate or its key until then, although this unit of
+    /// work does not change it itself. Of two units of work that each require what the other changes, at most
     /// one commits.
     ///
     /// # Errors
     ///
-    /// [`Error::StaleCopy`], [`Error::Uncommitted`], [`Error::ContextClosed`]; at commit [`Error::Conflict`].
+    /// [`Error::StaleCopy`], [`Error::Uncommitted`], [`Error::Conflict`], [`Error::WrongType`] and
+    /// [`Error::ContextClosed`] as [`apply`](Self::apply); at commit [`Error::Conflict`].
     pub fn require_unchanged<A: Aggregate>(&self, aggregate: &StateAggregate<A>) -> Result<()> {
         let mut buffer = self.buffer()?;
         self.noted(buffer.check(aggregate, &self.unit.status))?;
@@ -188,8 +189,9 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// [`Error::Encode`], [`Error::StaleCopy`], [`Error::Uncommitted`], [`Error::ContextClosed`]; at commit
-    /// [`Error::Conflict`] when the aggregate was changed meanwhile.
+    /// [`Error::Encode`], and [`Error::StaleCopy`], [`Error::Uncommitted`], [`Error::Conflict`],
+    /// [`Error::WrongType`] and [`Error::ContextClosed`] as [`apply`](Self::apply); at commit [`Error::Conflict`]
+    /// when the aggregate was changed meanwhile.
     pub fn save_snapshot<A: SnapshotAggregate>(&self, aggregate: &StateAggregate<A>) -> Result<()> {
         let (Some(fingerprint), Some(payload)) = (A::SNAPSHOTS.fingerprint(), A::SNAPSHOTS.encode(aggregate))
         else {

@@ -107,8 +107,9 @@ pub trait StorageEngine: fmt::Debug + Send + Sync + 'static {
     ///   else [`CommitError::Conflict`], whose `actual` is the sequence at that moment.
     /// - An aggregate that is new but exists is a conflict too; one that should exist and does not is
     ///   [`CommitError::UnknownAggregate`].
-    /// - Required aggregates, which get neither events nor a key, stay as they are until the commit is
+    /// - Required aggregates, which get neither events nor another key, stay as they are until the commit is
     ///   visible: of two commits that each require what the other writes, at most one succeeds.
+    /// - A key that is set to what it is stays, and is checked.
     /// - Natural keys are unique within an aggregate type: else [`CommitError::DuplicateKey`]. The same key
     ///   under two types is fine. Keys are compared when all of them have changed, so they can be swapped
     ///   and reused within one commit.

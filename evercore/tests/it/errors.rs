@@ -13,7 +13,7 @@ use crate::{
     observed::ObservedEngine,
 };
 
-#[event]
+#[event(alias = "KnownBefore")]
 struct Known {
     number: u64,
 }
@@ -120,4 +120,11 @@ async fn a_missing_event_is_damage_and_never_a_shorter_history() {
     engine.lose_events();
     let error = store.load(id).await.unwrap_err();
     assert_eq!(error.to_string(), format!("what is stored of User {id} is damaged: event 3 is missing"));
+}
+
+#[tokio::test]
+async fn an_event_that_does_not_decode_is_named_as_it_is_stored() {
+    let (store, id) = stored("KnownBefore", json("{}"), None).await;
+    let error = store.load(id).await.unwrap_err();
+    assert_eq!(error.to_string(), format!("event 1 of Thing {id}, a \"KnownBefore\", cannot be decoded"));
 }

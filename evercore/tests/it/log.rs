@@ -1,6 +1,7 @@
 //! The log of the whole store.
 
-use evercore::{LogFilter, Position, RecordedEvent};
+use evercore::{EventStore, LogFilter, Position, RecordedEvent};
+use evercore_memory::MemoryEngine;
 use futures_util::TryStreamExt;
 
 use crate::domain::{
@@ -113,4 +114,14 @@ async fn a_commit_wakes_whoever_watches() {
     let waiting = tokio::spawn(async move { watch.rung().await });
     stored_user(&store, "john", 0).await;
     tokio::time::timeout(std::time::Duration::from_secs(10), waiting).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_key_is_found_though_its_type_was_defined_later() {
+    let engine = MemoryEngine::new();
+    let early = EventStore::open::<Account>(engine.clone()).await.unwrap();
+    let late = EventStore::open::<Domain>(engine).await.unwrap();
+    stored_user(&late, "john", 0).await;
+    let page = early.log(LogFilter::new().key::<User>("john"), Position::START).page(9).await.unwrap();
+    assert_eq!(page.events.len(), 1);
 }

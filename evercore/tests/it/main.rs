@@ -14,5 +14,6 @@ mod names;
 mod observed;
 mod snapshots;
 mod store;
+mod ui;
 mod unit;
 mod views;

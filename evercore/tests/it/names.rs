@@ -187,3 +187,17 @@ async fn a_name_with_nul_is_refused_before_anything_is_stored() {
     assert!(matches!(error, evercore::Error::InvalidText(_)), "{error}");
     assert!(engine.types().await.unwrap().events.iter().all(|(_, name)| !name.contains('\0')));
 }
+
+// The new version of the program was the first to open the store; then the old one comes back.
+#[tokio::test]
+async fn a_filter_lets_events_through_that_get_an_old_name_later() {
+    let engine = MemoryEngine::new();
+    let new = EventStore::open::<after::Customer>(engine.clone()).await.unwrap();
+    let mut by_event = new.log(LogFilter::new().event::<after::Visit>(), Position::START);
+    let mut by_aggregate = new.log(LogFilter::new().aggregate::<after::Customer>(), Position::START);
+    assert_eq!(by_event.page(9).await.unwrap().events.len(), 0);
+    assert_eq!(by_aggregate.page(9).await.unwrap().events.len(), 0);
+    visited_user(&EventStore::open::<before::User>(engine).await.unwrap(), "john").await;
+    assert_eq!(by_event.page(9).await.unwrap().events.len(), 1);
+    assert_eq!(by_aggregate.page(9).await.unwrap().events.len(), 1);
+}

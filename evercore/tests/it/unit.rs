@@ -487,3 +487,27 @@ async fn a_busy_engine_is_asked_again_also_when_a_commit_has_to_define_types() {
     store.unit().retry(quick(3)).run(empty).await.unwrap();
     assert_eq!(store.load(id).await.unwrap().sequence().get(), 1);
 }
+
+// What an earlier operation met does not say that a commit may be made twice.
+#[tokio::test]
+async fn without_a_key_an_unknown_outcome_is_not_retried_whatever_happened_before() {
+    let engine = ObservedEngine::new();
+    let store = EventStore::open::<Account>(engine.clone()).await.unwrap();
+    engine.fail_definitions(1);
+    engine.fail_commits(&[Fault::AfterCommit]);
+    let runs = AtomicU32::new(0);
+    let result = store
+        .unit()
+        .retry(quick(3))
+        .run(async |ctx| {
+            runs.fetch_add(1, Ordering::Relaxed);
+            if let Err(error) = ctx.create::<User>().await {
+                assert!(error.is_temporary(), "{error}");
+            }
+            ctx.create::<Account>().await.map(drop)
+        })
+        .await;
+    assert!(matches!(result, Err(Error::OutcomeUnknown { .. })), "{result:?}");
+    assert_eq!(runs.into_inner(), 1);
+    assert_eq!(store.read_only().ids::<Account>(None, 9).await.unwrap().len(), 1);
+}

@@ -2,8 +2,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use evercore::{Aggregate, Apply, Error, EventStore, NaturalKey, RawEvent, Sequence, event};
+use evercore::{Aggregate, Apply, Error, EventStore, NaturalKey, RawEvent, RecordedEvent, Sequence, event};
 use evercore_memory::MemoryEngine;
+use futures_util::FutureExt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -306,9 +307,120 @@ async fn a_history_is_of_one_moment() {
         let (history, ()) = tokio::join!(biased; reader.history(id), login);
         let history = history.unwrap();
         assert_eq!(
-            history.events.last().map(|event| event.sequence()),
+            history.events.last().map(RecordedEvent::sequence),
             Some(history.version),
             "after {pause}"
         );
     }
+}
+
+// Whatever is done with keys, the view of the unit of work and the store after it agree with a simple list.
+#[tokio::test]
+async fn keys_wander_as_in_a_simple_list() {
+    const KEYS: [&str; 5] = ["a", "b", "c", "d", "e"];
+    let mut random = 7_u64;
+    let mut below = |limit: usize| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(random >> 33).unwrap() % limit
+    };
+    let (mut committed, mut refused) = (0, 0);
+    for round in 0..300 {
+        let store = store().await;
+        let mut list = Vec::new();
+        for key in ["a", "b", "c"] {
+            list.push((stored_user(&store, key, 0).await, key));
+        }
+        let before = list.clone();
+        let ctx = store.begin();
+        for _ in 0..=below(7) {
+            let key = KEYS[below(KEYS.len())];
+            match below(4) {
+                0 => list.push((ctx.create_with_key::<User>(key).await.unwrap().id(), key)),
+                1 => {
+                    let id = ctx.load_or_create::<User>(key).await.unwrap().id();
+                    if !list.contains(&(id, key)) {
+                        assert!(
+                            list.iter().all(|(_, other)| *other != key),
+                            "{key} in round {round}: {list:?}"
+                        );
+                        list.push((id, key));
+                    }
+                }
+                _ => {
+                    let chosen = below(list.len());
+                    let mut user = ctx.load(list[chosen].0).await.unwrap();
+                    ctx.change_key(&mut user, key).unwrap();
+                    list[chosen].1 = key;
+                }
+            }
+            for key in KEYS {
+                let found = ctx.find_by_key::<User>(key).await.unwrap();
+                let holders: Vec<_> =
+                    list.iter().filter(|(_, other)| *other == key).map(|(id, _)| *id).collect();
+                assert!(
+                    found.map_or(holders.is_empty(), |found| holders.contains(&found)),
+                    "{key} in round {round}: {found:?} of {list:?}"
+                );
+            }
+        }
+        let is_unique = KEYS.iter().all(|key| list.iter().filter(|(_, other)| other == key).count() < 2);
+        let result = ctx.commit().await;
+        assert_eq!(result.is_ok(), is_unique, "round {round}: {result:?} for {list:?}");
+        let expected = if is_unique { &list } else { &before };
+        *(if is_unique { &mut committed } else { &mut refused }) += 1;
+        for key in KEYS {
+            let holder = expected.iter().find(|(_, other)| *other == key).map(|(id, _)| *id);
+            assert_eq!(
+                store.read_only().find_by_key::<User>(key).await.unwrap(),
+                holder,
+                "round {round}: {key}"
+            );
+        }
+    }
+    assert!(committed > 20 && refused > 20, "{committed} and {refused}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn tasks_of_one_unit_of_work_change_one_aggregate_one_after_the_other() {
+    let store = EventStore::open::<Domain>(ObservedEngine::new()).await.unwrap();
+    let id = stored_user(&store, "john", 0).await;
+    let ctx = store.begin();
+    let tasks: Vec<_> = (0..8)
+        .map(|_| {
+            let ctx = ctx.clone();
+            tokio::spawn(async move {
+                for _ in 0..20 {
+                    loop {
+                        let mut user = ctx.load(id).await.unwrap();
+                        match ctx.apply(&mut user, UserLoggedIn {}) {
+                            Ok(()) => break,
+                            Err(Error::StaleCopy { .. }) => {}
+                            Err(error) => panic!("{error}"),
+                        }
+                    }
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    ctx.commit().await.unwrap();
+    let user = store.load(id).await.unwrap();
+    assert_eq!((user.logins, user.sequence().get()), (160, 161));
+    assert_eq!(user.replay().snapshot, Some(Sequence::new(161)), "the last state was lent");
+}
+
+#[tokio::test]
+async fn operations_that_are_given_up_leave_nothing_behind() {
+    let store = EventStore::open::<Domain>(ObservedEngine::new()).await.unwrap();
+    let id = stored_user(&store, "john", 0).await;
+    let ctx = store.begin();
+    let login = || RawEvent::from_json("UserLoggedIn", "{}");
+    assert!(ctx.load_or_create::<User>("jane").now_or_never().is_none(), "the engine has not answered");
+    assert!(ctx.publish(id, Sequence::new(1), login()).now_or_never().is_none());
+    assert!(ctx.load(id).now_or_never().is_none());
+    assert_eq!(ctx.find_by_key::<User>("jane").await.unwrap(), None);
+    assert_eq!(ctx.commit().await.unwrap().aggregates(), []);
+    assert_eq!(store.load(id).await.unwrap().sequence().get(), 1);
 }
