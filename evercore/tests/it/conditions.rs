@@ -2,7 +2,7 @@
 
 use evercore::{Error, EventStore, RetryPolicy, Sequence};
 
-use crate::domain::{Account, Deposited, User, UserLoggedIn, created, store, stored_user};
+use crate::domain::{Account, Deposited, User, UserLoggedIn, created, log_in, store, stored_user};
 use crate::observed::{Fault, ObservedEngine};
 
 #[tokio::test]
@@ -31,13 +31,7 @@ async fn a_conflict_on_the_last_aggregate_leaves_nothing_of_the_others() {
     let id = stored_user(&store, "john", 0).await;
     let ctx = store.begin();
     let mut stale = ctx.load(id).await.unwrap();
-    store
-        .with_context(async |other| {
-            let mut user = other.load(id).await?;
-            other.apply(&mut user, UserLoggedIn {})
-        })
-        .await
-        .unwrap();
+    log_in(&store, id).await;
     let mut jane = ctx.create_with_key::<User>("jane").await.unwrap();
     ctx.apply(&mut jane, created("jane")).unwrap();
     ctx.apply(&mut stale, UserLoggedIn {}).unwrap();
@@ -56,13 +50,7 @@ async fn a_copy_from_a_dropped_or_failed_context_cannot_be_used_again() {
     let mut copy = dropped.load(id).await.unwrap();
     dropped.apply(&mut copy, UserLoggedIn {}).unwrap();
     drop(dropped);
-    store
-        .with_context(async |other| {
-            let mut user = other.load(id).await?;
-            other.apply(&mut user, UserLoggedIn {})
-        })
-        .await
-        .unwrap();
+    log_in(&store, id).await;
 
     let ctx = store.begin();
     assert!(matches!(ctx.apply(&mut copy, UserLoggedIn {}), Err(Error::Uncommitted(_))));

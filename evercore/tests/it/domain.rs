@@ -146,3 +146,12 @@ pub(crate) async fn stored_user(store: &EventStore, key: &str, logins: u32) -> e
     };
     store.with_context(store_it).await.expect("a user is stored")
 }
+
+/// Stores a login of the user, as somebody else would meanwhile.
+pub(crate) async fn log_in(store: &EventStore, id: evercore::AggregateId<User>) {
+    let log_in = async |ctx: evercore::Context| {
+        let mut user = ctx.load(id).await?;
+        ctx.apply(&mut user, UserLoggedIn {})
+    };
+    store.with_context(log_in).await.expect("a login is stored");
+}

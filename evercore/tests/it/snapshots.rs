@@ -16,14 +16,14 @@ async fn a_snapshot_is_taken_when_a_multiple_is_crossed_and_of_the_final_state()
     // `User` takes one every 5 events.
     let id = stored_user(&store, "john", 3).await;
     assert_eq!(snapshot_of(&store, id).await, None);
-    log_in(&store, id, 3).await;
+    log_in_often(&store, id, 3).await;
     assert_eq!(snapshot_of(&store, id).await, Some(7), "5 was crossed, 7 is where the commit ended");
-    log_in(&store, id, 1).await;
+    log_in_often(&store, id, 1).await;
     assert_eq!(snapshot_of(&store, id).await, Some(7));
-    log_in(&store, id, 2).await;
+    log_in_often(&store, id, 2).await;
     assert_eq!(snapshot_of(&store, id).await, Some(10));
 
-    log_in(&store, id, 2).await;
+    log_in_often(&store, id, 2).await;
     let user = store.load(id).await.unwrap();
     assert_eq!((user.logins, user.sequence().get()), (11, 12));
     assert_eq!((user.replay().snapshot, user.replay().events), (Some(Sequence::new(10)), 2));
@@ -77,7 +77,7 @@ async fn a_snapshot_can_be_saved_by_hand() {
     let mut user = ctx.load(id).await.unwrap();
     ctx.apply(&mut user, UserLoggedIn {}).unwrap();
     ctx.save_snapshot(&user).unwrap();
-    log_in(&store, id, 1).await;
+    log_in_often(&store, id, 1).await;
     assert!(ctx.commit().await.unwrap_err().is_conflict());
     assert_eq!(snapshot_of(&store, id).await, Some(2));
 }
@@ -180,7 +180,7 @@ async fn a_snapshot_that_does_not_decode_is_ignored_and_everything_replayed() {
     assert_eq!((user.logins, user.sequence().get(), user.replay().events), (3, 4, 4));
 }
 
-async fn log_in(store: &EventStore, id: evercore::AggregateId<User>, times: u32) {
+async fn log_in_often(store: &EventStore, id: evercore::AggregateId<User>, times: u32) {
     store
         .with_context(async |ctx| {
             let mut user = ctx.load(id).await?;

@@ -9,7 +9,7 @@ use chrono::Utc;
 use evercore::{Committed, Error, EventStore, RetryPolicy, engine::EngineErrorKind};
 
 use crate::{
-    domain::{Account, Deposited, User, UserLoggedIn, Withdrawn, created, store, stored_user},
+    domain::{Account, Deposited, User, UserLoggedIn, Withdrawn, created, log_in, store, stored_user},
     observed::{Fault, ObservedEngine},
 };
 
@@ -28,7 +28,7 @@ async fn a_unit_runs_again_after_a_conflict() {
         .run(async |ctx| {
             let mut user = ctx.load(id).await?;
             if runs.fetch_add(1, Ordering::Relaxed) < 2 {
-                disturb(&store, id).await;
+                log_in(&store, id).await;
             }
             ctx.apply(&mut user, UserLoggedIn {})?;
             Ok(user.logins)
@@ -50,7 +50,7 @@ async fn a_unit_gives_up_at_its_limit_with_the_last_conflict() {
         .run(async |ctx| {
             runs.fetch_add(1, Ordering::Relaxed);
             let mut user = ctx.load(id).await?;
-            disturb(&store, id).await;
+            log_in(&store, id).await;
             ctx.apply(&mut user, UserLoggedIn {})
         })
         .await;
@@ -68,7 +68,7 @@ async fn without_a_policy_a_unit_runs_once() {
         .run(async |ctx| {
             runs.fetch_add(1, Ordering::Relaxed);
             let mut user = ctx.load(id).await?;
-            disturb(&store, id).await;
+            log_in(&store, id).await;
             ctx.apply(&mut user, UserLoggedIn {})
         })
         .await;
@@ -90,7 +90,7 @@ async fn a_conflict_inside_the_closure_counts_whatever_it_becomes() {
             let mut user = ctx.load(id).await?;
             ctx.apply(&mut user, UserLoggedIn {})?;
             if runs.fetch_add(1, Ordering::Relaxed) == 0 {
-                disturb(&store, id).await;
+                log_in(&store, id).await;
             }
             let view = ctx.load(id).await.map_err(|_| "no view")?;
             Ok(view.logins)
@@ -417,16 +417,6 @@ async fn stored_account(store: &EventStore, key: &str, balance: i64) -> evercore
         })
         .await
         .unwrap()
-}
-
-async fn disturb(store: &EventStore, id: evercore::AggregateId<User>) {
-    store
-        .with_context(async |ctx| {
-            let mut user = ctx.load(id).await?;
-            ctx.apply(&mut user, UserLoggedIn {})
-        })
-        .await
-        .unwrap();
 }
 
 // The events of this run were not written: those of the first one were.

@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    domain::{Account, Deposited, Diary, Domain, User, UserLoggedIn, created, store, stored_user},
+    domain::{Account, Deposited, Diary, Domain, User, UserLoggedIn, created, log_in, store, stored_user},
     observed::ObservedEngine,
 };
 
@@ -195,13 +195,7 @@ async fn a_refused_raw_event_leaves_nothing_to_be_compared_later() {
     let login = RawEvent::from_json("UserLoggedIn", "{}");
     let refused = ctx.publish(id, Sequence::new(7), login).await;
     assert!(matches!(refused, Err(Error::StaleCopy { .. })), "{refused:?}");
-    store
-        .with_context(async |other| {
-            let mut user = other.load(id).await?;
-            other.apply(&mut user, UserLoggedIn {})
-        })
-        .await
-        .unwrap();
+    log_in(&store, id).await;
     let mut user = ctx.load(id).await.unwrap();
     ctx.apply(&mut user, UserLoggedIn {}).unwrap();
     ctx.commit().await.unwrap();
