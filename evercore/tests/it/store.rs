@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use evercore::{
-    AggregateId, Error, EventStore,
+    AggregateId, Error, EventStore, NaturalKey,
     engine::{EngineErrorKind, StorageEngine},
 };
 use evercore_memory::MemoryEngine;
@@ -134,6 +134,23 @@ async fn ids_are_unique_over_many_tasks_and_blocks() {
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), 1_600);
+}
+
+#[tokio::test]
+async fn whatever_is_or_borrows_a_text_is_a_natural_key() {
+    let store = store().await;
+    let id = stored_user(&store, "john", 0).await;
+    let owned = String::from("john");
+    let key = NaturalKey::new("john").unwrap();
+    let read = store.read_only();
+    for borrowed in &["john"] {
+        assert_eq!(read.find_by_key(borrowed).await.unwrap(), Some(id));
+    }
+    assert_eq!(read.find_by_key("john").await.unwrap(), Some(id));
+    assert_eq!(read.find_by_key(&owned).await.unwrap(), Some(id));
+    assert_eq!(read.find_by_key(owned).await.unwrap(), Some(id));
+    assert_eq!(read.find_by_key(&key).await.unwrap(), Some(id));
+    assert_eq!(read.find_by_key(key).await.unwrap(), Some(id));
 }
 
 #[tokio::test]
