@@ -33,7 +33,8 @@ impl EventStore {
     /// On an engine that is read-only the names are looked up, and none is defined.
     ///
     /// The registry does not bind the store: an aggregate that it lacks can be used all the same, and gets
-    /// ids for its names when it is first written. It is only not among what the registry decodes.
+    /// ids for its names when it is first written. Only [`RecordedEvent::decode`](crate::RecordedEvent::decode)
+    /// by that registry fails at its events.
     ///
     /// # Errors
     ///

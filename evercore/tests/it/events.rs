@@ -1,7 +1,10 @@
 //! What comes with events, and what is refused.
 
 use chrono::{DateTime, Utc};
-use evercore::{Error, EventOptions, InvalidText, Metadata, NaturalKey, RawEvent, Sequence};
+use evercore::{
+    Aggregate, Apply, Error, EventOptions, EventStore, InvalidText, Metadata, NaturalKey, RawEvent, Sequence,
+};
+use evercore_memory::MemoryEngine;
 
 use crate::domain::{
     Account, Deposited, Diary, Domain, DomainEvent, Noted, User, UserEvent, UserLoggedIn, Withdrawn, store,
@@ -192,4 +195,45 @@ async fn ten_thousand_events_in_one_context() {
     let loaded = store.load(account.id()).await.unwrap();
     assert_eq!((loaded.balance(), loaded.replay().events), (10_001, 10_001));
     assert_eq!(store.read_only().history(account.id()).await.unwrap().events.len(), 10_001);
+}
+
+/// The account before somebody thought of forbidding to overdraw it.
+#[derive(Debug, Default, Aggregate)]
+#[aggregate(name = "Account", events(Deposited, Withdrawn), snapshot = off)]
+struct LenientAccount {
+    balance: i64,
+}
+
+impl Apply<Deposited> for LenientAccount {
+    fn apply(&mut self, event: &Deposited) {
+        self.balance += event.0;
+    }
+}
+
+impl Apply<Withdrawn> for LenientAccount {
+    fn apply(&mut self, event: &Withdrawn) {
+        self.balance -= event.0;
+    }
+}
+
+#[tokio::test]
+async fn a_stricter_rule_judges_new_events_and_not_what_is_loaded() {
+    let engine = MemoryEngine::new();
+    let before = EventStore::open::<LenientAccount>(engine.clone()).await.unwrap();
+    let id = before
+        .with_context(async |ctx| {
+            let mut account = ctx.create::<LenientAccount>().await?;
+            ctx.apply(&mut account, Withdrawn(10))?;
+            Ok(account.id().untyped().typed::<Account>())
+        })
+        .await
+        .unwrap();
+
+    let ctx = EventStore::open::<Account>(engine).await.unwrap().begin();
+    let mut account = ctx.load(id).await.unwrap();
+    assert_eq!(account.balance(), -10);
+    let still_invalid = ctx.apply(&mut account, Deposited(9)).unwrap_err();
+    assert!(matches!(still_invalid, Error::Invalid { .. }), "{still_invalid}");
+    ctx.apply(&mut account, Deposited(10)).unwrap();
+    ctx.commit().await.unwrap();
 }
