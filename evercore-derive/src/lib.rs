@@ -89,7 +89,10 @@ mod tests;
 /// With snapshots the state implements `Serialize` and `Deserialize`.
 ///
 /// `validate` is the path of a function from `&State` to `Result<(), E>`, where `E` is an error, a `String` or a
-/// `&str`. It asks for `Clone`, because an event is tried on a copy first.
+/// `&str`. It asks for `Clone`, because an event is tried on a copy first. It judges the state after an event that
+/// is applied, nothing else: not the state of a new aggregate, and not what is loaded, because what happened,
+/// happened. When a rule is made stricter later, the aggregates that break it can be loaded as before; from then on
+/// each event is refused that leaves them invalid, so only one that repairs the state can be applied.
 ///
 /// # Snapshots and changes of the state
 ///
@@ -149,6 +152,33 @@ pub fn aggregate(input: TokenStream) -> TokenStream {
 /// Once events are stored, their name must stay. To rename the struct, either keep the name with `name`, or
 /// make the old name an `alias`. Two events of one aggregate must not share a name, and in a
 /// [`registry!`](macro@registry) two types must not.
+///
+/// # When the fields change
+///
+/// Stored events stay as they were written, so the struct has to go on reading them:
+///
+/// ```
+/// # use evercore::event;
+/// #[event]
+/// #[derive(PartialEq)]
+/// pub struct OrderPlaced {
+///     pub item: String,
+///     #[serde(default)]                // added later: 0 in older events
+///     pub discount: u32,
+///     #[serde(alias = "remark")]       // renamed: older events say `remark`
+///     pub note: Option<String>,        // an `Option` is `None` where it is missing
+/// }
+///
+/// let old: OrderPlaced = serde_json::from_str(r#"{"item":"book","remark":"a gift"}"#)?;
+/// assert_eq!(old, OrderPlaced { item: "book".into(), discount: 0, note: Some("a gift".into()) });
+/// let older: OrderPlaced = serde_json::from_str(r#"{"item":"book","weight":3}"#)?;
+/// assert_eq!(older, OrderPlaced { item: "book".into(), discount: 0, note: None });
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+///
+/// * A new field is an `Option`, or has `#[serde(default)]` or `#[serde(default = "path")]`.
+/// * A field that is no longer needed is taken out: what older events say of it is passed over.
+/// * A change of meaning or type is a new event type. The old one stays, for what happened before.
 ///
 /// # What is generated
 ///

@@ -19,6 +19,8 @@ pub(crate) enum Problem {
     Callers(#[from] sqlx::Error),
     #[error("cannot open {path:?}", path = .path)]
     Open { path: PathBuf, source: rusqlite::Error },
+    #[error("{path:?} is a directory", path = .0)]
+    Directory(PathBuf),
     #[error("{path:?} is not a SQLite database", path = .0)]
     NoDatabase(PathBuf),
     #[error("the schema has version {found}, this version of the library knows those up to {known}")]
@@ -64,7 +66,8 @@ impl Problem {
             }
             Self::Impossible { .. } => EngineErrorKind::Corrupt,
             Self::UnsharedPool | Self::OtherDatabase { .. } => EngineErrorKind::Unsupported,
-            Self::Url(_) | Self::InDoubt(_) | Self::Panicked | Self::Thread(_) => EngineErrorKind::Other,
+            Self::Url(_) | Self::Directory(_) => EngineErrorKind::Misconfigured,
+            Self::InDoubt(_) | Self::Panicked | Self::Thread(_) => EngineErrorKind::Other,
         }
     }
 

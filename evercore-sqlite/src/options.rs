@@ -55,8 +55,10 @@ impl SqliteEngineBuilder {
     }
 
     /// At this URL: `sqlite://app.db`, `sqlite:app.db`, `sqlite:///absolute/app.db` or `sqlite::memory:`.
-    /// `?mode=rw` opens a file that exists, `?mode=ro` opens it [read only](Self::read_only). A URL that
-    /// says anything else is an error of [`connect`](Self::connect).
+    ///
+    /// `?mode=rw` opens a file that exists, `?mode=ro` opens it [read only](Self::read_only), `?mode=memory` is
+    /// in memory, and `?mode=rwc`, as without a mode, creates the file when it does not exist. Other parameters,
+    /// and URLs of other forms, are an error of [`connect`](Self::connect).
     pub fn url(mut self, url: &str) -> Self {
         match Location::from_url(url) {
             Some((location, access)) => {
@@ -112,6 +114,8 @@ impl SqliteEngineBuilder {
     ///
     /// # Errors
     ///
+    /// [`Misconfigured`](evercore::engine::EngineErrorKind::Misconfigured) when the URL is not one of SQLite, or
+    /// the path is a directory;
     /// [`Incompatible`](evercore::engine::EngineErrorKind::Incompatible) when the file is not a SQLite
     /// database, or was written by a newer version of the library;
     /// [`Busy`](evercore::engine::EngineErrorKind::Busy) when it stays locked; and when it cannot be opened,

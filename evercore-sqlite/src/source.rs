@@ -159,6 +159,7 @@ impl Source {
                 Access::ReadOnly => OpenFlags::SQLITE_OPEN_READ_ONLY,
             };
         let connection = match &self.location {
+            Location::File(path) if path.is_dir() => return Err(Problem::Directory(path.clone())),
             Location::File(path) if is_too_short(path) => return Err(Problem::NoDatabase(path.clone())),
             Location::File(path) => Connection::open_with_flags(path, flags)
                 .map_err(|source| Problem::Open { path: path.clone(), source })?,

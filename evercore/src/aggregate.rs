@@ -12,7 +12,8 @@ pub type ValidationError = Box<dyn std::error::Error + Send + Sync>;
 /// A state that is rebuilt from its events; implemented by `#[derive(Aggregate)]`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an aggregate",
-    note = "put `#[derive(Aggregate)]` and `#[aggregate(events(…))]` on it"
+    note = "put `#[derive(Aggregate)]` and `#[aggregate(events(…))]` on it",
+    note = "an id without a type (`Untyped`) becomes one of an aggregate `A` by `.typed::<A>()`"
 )]
 pub trait Aggregate: Default + Send + Sync + 'static {
     /// One of the events of this aggregate: the enum that the derive writes.

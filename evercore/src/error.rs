@@ -12,7 +12,15 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What can go wrong, as far as a caller acts on it.
 ///
-/// Each message says what and where; [`source`](StdError::source) says why.
+/// Each message says what and where; [`source`](StdError::source) says why. To show all of it, follow the
+/// sources, or let a crate like `anyhow` do it:
+///
+/// ```
+/// fn print(error: &dyn std::error::Error) {
+///     let causes = std::iter::successors(error.source(), |cause| cause.source());
+///     eprintln!("{error}{}", causes.map(|cause| format!(": {cause}")).collect::<String>());
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -220,11 +228,11 @@ impl From<Infallible> for Error {
     }
 }
 
-/// Names an aggregate in errors: its type, with its id or key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Names an aggregate in errors: its type, with its id or key. `Debug` is the same text as `Display`.
+#[derive(Clone, PartialEq, Eq)]
 pub struct AggregateRef(Box<(String, AggregateName)>);
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 enum AggregateName {
     Id(AggregateId),
     Key(NaturalKey),
@@ -270,6 +278,12 @@ impl fmt::Display for AggregateRef {
             AggregateName::Id(id) => write!(f, "{} {id}", self.aggregate_type()),
             AggregateName::Key(key) => write!(f, "{} with the key {key:?}", self.aggregate_type()),
         }
+    }
+}
+
+impl fmt::Debug for AggregateRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

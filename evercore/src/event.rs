@@ -154,6 +154,9 @@ impl RecordedEvent {
 
     /// Decodes the event as one of an aggregate (`UserEvent`) or of a registry (`DomainEvent`).
     ///
+    /// An event of another aggregate is an error here, because a filter should have held it back; where others
+    /// are to be passed over, [`R::decode(&event)`](Registry::decode) answers `None` for them.
+    ///
     /// # Errors
     ///
     /// [`Error::UnknownEventType`] when its aggregate type or event type is not one of `R`, and

@@ -80,7 +80,8 @@
 //! [`EventStore::begin`] gives a [`Context`]: it creates and loads aggregates as [`StateAggregate`]s, applies
 //! events to them, and writes everything at once. When somebody else changed one of them meanwhile, nothing is
 //! written and the error is [`Error::Conflict`]. [`EventStore::with_context`] commits after a closure, and
-//! [`EventStore::unit`] runs one again after a conflict, or makes it happen once by an idempotency key.
+//! [`EventStore::unit`] runs one again after a conflict, or makes it happen once by an idempotency key. Closures
+//! with an error type of the application's own go to [`EventStore::try_with_context`] and [`Unit::try_run`].
 //!
 //! # The log
 //!
@@ -93,6 +94,11 @@
 //! [`Error`] has a variant for each outcome that a caller may act on, with the values needed to act. What is
 //! stored and not understood is an error that names aggregate, sequence and type; nothing is skipped.
 //!
+//! # Runtime
+//!
+//! The library and its engines run on tokio with its timers enabled: `#[tokio::main]` does that, and so does
+//! `enable_all` of the runtime's builder. Without timers a retry panics, and so does an engine that waits.
+//!
 //! # Features
 //!
 //! | Feature | Effect | Default |
@@ -103,6 +109,9 @@
 //! # Engines
 //!
 //! Engine authors start at [`engine::StorageEngine`], and prove their work with the module `conformance`.
+
+// Where the links in the docs of engines lead when these docs are not built beside them.
+#![doc(html_root_url = "https://docs.rs/evercore/latest")]
 
 extern crate self as evercore;
 

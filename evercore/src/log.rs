@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures_util::{Stream, stream};
+use futures_util::{Stream, StreamExt as _, stream};
 
 use crate::{
     Aggregate, AggregateId, AggregateRef, AggregateType, Error, Event, EventStore, EventType, NaturalKey,
@@ -109,6 +109,47 @@ pub struct LogPage {
 }
 
 /// A reader of the log, made by [`EventStore::log`]. It remembers how far it has read.
+///
+/// It reads by [`page`](Self::page) or as a [stream](Self::into_stream). The end of a page may be stored, as a
+/// number, and be the start of another reader, in another run of the program:
+///
+/// ```
+/// # use evercore::{Aggregate, EventStore, LogFilter, Position, state_event};
+/// # use evercore_memory::MemoryEngine;
+/// # #[derive(Default, Aggregate)]
+/// # #[aggregate(events(AccountOpened), snapshot = off)]
+/// # struct Account { owner: String }
+/// # #[state_event(Account)]
+/// # struct AccountOpened { owner: String }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> evercore::Result<()> {
+/// # let store = EventStore::open::<Account>(MemoryEngine::new()).await?;
+/// # store.with_context(async |ctx| {
+/// #     for owner in ["Ada", "Bob", "Cleo"] {
+/// #         let mut account = ctx.create::<Account>().await?;
+/// #         ctx.apply(&mut account, AccountOpened { owner: owner.into() })?;
+/// #     }
+/// #     Ok(())
+/// # }).await?;
+/// # let mut stored: i64 = 0;
+/// # let mut read = 0;
+/// let mut log = store.log(LogFilter::new(), Position::new(stored)); // `Position::START` is 0
+/// loop {
+///     let page = log.page(2).await?;
+///     if page.events.is_empty() {
+///         break; // the head of the log
+///     }
+///     for event in &page.events {
+///         println!("{} {:?}", event.position(), event.decode::<Account>()?);
+/// #       read += 1;
+///     }
+///     stored = page.end.get(); // where to go on next time
+/// }
+/// assert_eq!(Position::new(stored), store.head().await?);
+/// # assert_eq!(read, 3);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Log {
     store: EventStore,
@@ -129,8 +170,8 @@ impl Log {
     /// How many events a page of a stream has at most.
     const STREAM_PAGE: u32 = 1_000;
 
-    /// The next page, of 1 to `limit` events. Only at the head of the log it is empty, and asking again later
-    /// goes on from there.
+    /// The next page, of 1 to `limit` events; a limit of 0 counts as 1. Only at the head of the log it is empty,
+    /// and asking again later goes on from there.
     ///
     /// # Errors
     ///
@@ -163,20 +204,51 @@ impl Log {
     }
 
     /// The events up to the head of the log as it is when the stream gets there, page by page.
-    pub fn into_stream(self) -> impl Stream<Item = Result<RecordedEvent>> + Send {
+    ///
+    /// ```
+    /// use futures_util::TryStreamExt as _; // of the crate `futures-util`: `try_next`, `try_collect` and others
+    /// # use evercore::{Aggregate, EventStore, LogFilter, Position, state_event};
+    /// # use evercore_memory::MemoryEngine;
+    /// # #[derive(Default, Aggregate)]
+    /// # #[aggregate(events(AccountOpened), snapshot = off)]
+    /// # struct Account { owner: String }
+    /// # #[state_event(Account)]
+    /// # struct AccountOpened { owner: String }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> evercore::Result<()> {
+    /// # let store = EventStore::open::<Account>(MemoryEngine::new()).await?;
+    /// # store.with_context(async |ctx| {
+    /// #     let mut account = ctx.create_with_key::<Account>("A-1").await?;
+    /// #     ctx.apply(&mut account, AccountOpened { owner: "Ada".into() })
+    /// # }).await?;
+    /// # let mut owners = Vec::new();
+    ///
+    /// let mut events = store.log(LogFilter::new(), Position::START).into_stream();
+    /// while let Some(event) = events.try_next().await? {
+    ///     println!("{} {:?}", event.position(), event.decode::<Account>()?);
+    /// #   owners.extend(event.decode_event::<AccountOpened>()?.map(|event| event.owner));
+    /// }
+    /// # assert_eq!(owners, ["Ada"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn into_stream(self) -> impl Stream<Item = Result<RecordedEvent>> + Send + Unpin {
         let start = (self, Vec::new().into_iter());
-        stream::try_unfold(start, async |(mut log, mut events): (Self, std::vec::IntoIter<_>)| {
-            loop {
-                if let Some(event) = events.next() {
-                    return Ok(Some((event, (log, events))));
+        let events =
+            stream::try_unfold(start, async |(mut log, mut events): (Self, std::vec::IntoIter<_>)| {
+                loop {
+                    if let Some(event) = events.next() {
+                        return Ok(Some((event, (log, events))));
+                    }
+                    let before = log.after;
+                    events = log.page(Self::STREAM_PAGE).await?.events.into_iter();
+                    if log.after == before {
+                        return Ok(None);
+                    }
                 }
-                let before = log.after;
-                events = log.page(Self::STREAM_PAGE).await?.events.into_iter();
-                if log.after == before {
-                    return Ok(None);
-                }
-            }
-        })
+            });
+        // Pinned here, so that callers can ask for the next event without doing it.
+        events.boxed()
     }
 
     /// The filter with the ids of its types; `None` while no stored event can match.

@@ -70,6 +70,15 @@ impl TryFrom<&str> for NaturalKey {
     }
 }
 
+/// For what an iterator over `&[&str]` gives.
+impl TryFrom<&&str> for NaturalKey {
+    type Error = InvalidText;
+
+    fn try_from(key: &&str) -> Result<Self, Self::Error> {
+        Self::new(*key)
+    }
+}
+
 impl TryFrom<String> for NaturalKey {
     type Error = InvalidText;
 

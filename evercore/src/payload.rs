@@ -1,5 +1,7 @@
 //! Encoded events and states.
 
+use std::fmt;
+
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::Event;
@@ -26,7 +28,7 @@ impl Codec {
 }
 
 /// An encoded event or state: bytes, and how to read them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Payload {
     /// How the bytes are encoded.
@@ -70,6 +72,15 @@ impl Payload {
         match self.codec {
             Codec::JSON => Ok(serde_json::from_slice(&self.bytes)?),
             Codec(number) => Err(DecodeError::UnknownCodec(number)),
+        }
+    }
+}
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.codec, str::from_utf8(&self.bytes)) {
+            (Codec::JSON, Ok(text)) => f.debug_tuple("Payload").field(&format_args!("{text}")).finish(),
+            _ => f.debug_struct("Payload").field("codec", &self.codec).field("bytes", &self.bytes).finish(),
         }
     }
 }

@@ -21,7 +21,7 @@ pub trait Registry: 'static {
     const TYPES: RegisteredTypes;
 
     /// Decodes an event of one of these aggregates; `None` when its aggregate type or its event type is not
-    /// one of them.
+    /// one of them. Where that would be a mistake, [`RecordedEvent::decode`] makes an error of it.
     ///
     /// # Errors
     ///

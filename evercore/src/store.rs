@@ -32,6 +32,10 @@ impl EventStore {
     ///
     /// On an engine that is read-only the names are looked up, and none is defined.
     ///
+    /// The registry does not bind the store: an aggregate that it lacks can be used all the same, and gets
+    /// ids for its names when it is first written. Only [`RecordedEvent::decode`](crate::RecordedEvent::decode)
+    /// by that registry fails at its events.
+    ///
     /// # Errors
     ///
     /// [`Error::InvalidText`] for a name that no store can keep, [`Error::Engine`].
@@ -67,9 +71,12 @@ impl EventStore {
 
     /// Runs a closure in a unit of work, and commits when it answers `Ok`.
     ///
-    /// Accepted are `async |ctx| { … }`, which may borrow shared values of its surroundings, and
-    /// `move |ctx| { let name = name.clone(); async move { … } }`. The closure must not commit by itself. To
-    /// have it run again after a conflict, and to get the receipt, there is [`unit`](Self::unit).
+    /// Accepted are `async |ctx| { … }`, which may borrow from its surroundings, `async move |ctx| { … }`, and
+    /// `move |ctx| async move { … }`. The closure must not commit by itself.
+    ///
+    /// To have it run again after a conflict, and to get the receipt, there is [`unit`](Self::unit). When the
+    /// compiler says that `From<…>` is not implemented for [`Error`], the closure has an error of its own:
+    /// take [`try_with_context`](Self::try_with_context).
     ///
     /// # Errors
     ///
@@ -86,7 +93,43 @@ impl EventStore {
         self.try_with_context(work).await
     }
 
-    /// The same as [`with_context`](Self::with_context) with an error type of the caller.
+    /// The same as [`with_context`](Self::with_context) with an error type of the caller, which is
+    /// `From<evercore::Error>`. [`Unit::try_run`] shows how to declare one.
+    ///
+    /// ```
+    /// # use evercore::{Aggregate, EventStore, state_event};
+    /// # use evercore_memory::MemoryEngine;
+    /// # #[derive(Debug, Default, Aggregate)]
+    /// # #[aggregate(events(UserCreated), snapshot = off)]
+    /// # struct User { age: u32 }
+    /// # #[state_event(User)]
+    /// # struct UserCreated { age: u32 }
+    /// # #[derive(Debug, thiserror::Error)]
+    /// # enum AppError {
+    /// #     #[error(transparent)]
+    /// #     Store(#[from] evercore::Error),
+    /// #     #[error("too young")]
+    /// #     TooYoung,
+    /// # }
+    /// async fn register(store: &EventStore, age: u32) -> Result<(), AppError> {
+    ///     store
+    ///         .try_with_context(async |ctx| {
+    ///             let mut user = ctx.create::<User>().await?;
+    ///             if age < 18 {
+    ///                 return Err(AppError::TooYoung); // nothing is written
+    ///             }
+    ///             ctx.apply(&mut user, UserCreated { age })?;
+    ///             Ok(())
+    ///         })
+    ///         .await
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), AppError> {
+    /// # let store = EventStore::open::<User>(MemoryEngine::new()).await?;
+    /// # assert!(matches!(register(&store, 17).await, Err(AppError::TooYoung)));
+    /// # register(&store, 18).await
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

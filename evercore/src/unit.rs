@@ -92,9 +92,18 @@ impl Unit {
     /// Runs the closure and commits, again after each conflict while the policy allows it; returns the
     /// closure's value and the receipt.
     ///
-    /// The closure is called with a fresh [`Context`] each time; it must not commit by itself. Accepted are
-    /// `async |ctx| { … Ok(value) }`, which may borrow shared values of its surroundings, and
-    /// `move |ctx| { let name = name.clone(); async move { … } }`.
+    /// The closure is called with a fresh [`Context`] each time; it must not commit by itself. It has one of two
+    /// forms, because it may be called several times:
+    ///
+    /// * `async |ctx| { … Ok(value) }` may borrow shared values of its surroundings;
+    /// * `move |ctx| { let name = name.clone(); async move { … Ok(value) } }` owns what it needs.
+    ///
+    /// When the compiler says "async closure does not implement `FnMut` because it captures state from its
+    /// environment", the closure is an `async move |ctx|`: leave out the `move`, or take the second form. Or it
+    /// changes a variable of its surroundings (`runs += 1`): count in an atomic, or return the value.
+    ///
+    /// When it says that `From<…>` is not implemented for [`Error`], the closure has an error of its own:
+    /// take [`try_run`](Self::try_run).
     ///
     /// # Errors
     ///
@@ -111,7 +120,48 @@ impl Unit {
         self.try_run(work).await
     }
 
-    /// The same as [`run`](Self::run) with an error type of the caller.
+    /// The same as [`run`](Self::run) with an error type of the caller, which is `From<evercore::Error>`.
+    ///
+    /// ```
+    /// # use evercore::{Aggregate, EventStore, RetryPolicy, state_event};
+    /// # use evercore_memory::MemoryEngine;
+    /// # #[derive(Debug, Default, Aggregate)]
+    /// # #[aggregate(events(SeatsChanged), snapshot = off)]
+    /// # struct Show { seats: u32 }
+    /// # #[state_event(Show)]
+    /// # struct SeatsChanged { seats: u32 }
+    /// #[derive(Debug, thiserror::Error)]
+    /// enum AppError {
+    ///     #[error(transparent)]
+    ///     Store(#[from] evercore::Error),
+    ///     #[error("the show is sold out")]
+    ///     SoldOut,
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), AppError> {
+    /// # let store = EventStore::open::<Show>(MemoryEngine::new()).await?;
+    /// let work = store.unit().retry(RetryPolicy::default());
+    /// let sold = work
+    ///     .try_run(async |ctx| {
+    ///         let mut show = ctx.load_or_create::<Show>("monday").await?;
+    ///         let Some(seats) = show.seats.checked_sub(1) else { return Err(AppError::SoldOut) };
+    ///         ctx.apply(&mut show, SeatsChanged { seats })?;
+    ///         Ok(seats)
+    ///     })
+    ///     .await;
+    /// assert!(matches!(sold, Err(AppError::SoldOut)));
+    ///
+    /// // Where no line of the closure names the error type, its last one does.
+    /// work.try_run(async |ctx| {
+    ///     let mut show = ctx.load_or_create::<Show>("monday").await?;
+    ///     ctx.apply(&mut show, SeatsChanged { seats: 100 })?;
+    ///     Ok::<_, AppError>(())
+    /// })
+    /// .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

@@ -84,9 +84,12 @@ async fn every_form_of_url_names_a_file() -> TestResult {
     }
     for url in ["postgres://localhost/app", "app.db", "sqlite:", "sqlite://", "sqlite://app.db?mod=ro"] {
         let error = refused(SqliteEngine::connect(url).await);
+        assert_eq!(error.kind(), EngineErrorKind::Misconfigured);
         assert!(reason(&error).contains(url), "{error:?}");
     }
     refused(SqliteEngine::connect(&format!("sqlite://{path}.missing?mode=rw")).await);
+    SqliteEngine::connect(&format!("sqlite://{path}.missing?mode=memory")).await?;
+    assert!(!fs::exists(format!("{path}.missing"))?);
     Ok(())
 }
 
@@ -139,8 +142,23 @@ async fn a_file_that_is_no_database_is_refused_and_left_alone() -> TestResult {
 #[tokio::test]
 async fn a_file_that_cannot_be_opened_is_named() {
     let error = refused(SqliteEngine::connect("sqlite:///no/such/directory/app.db").await);
-    assert_eq!(error.to_string(), "sqlite cannot open the store: the engine failed");
-    assert!(reason(&error).contains("/no/such/directory/app.db"), "{error:?}");
+    assert_eq!(error.kind(), EngineErrorKind::Other);
+    assert_eq!(error.to_string(), "sqlite cannot open the store");
+    assert_eq!(reason(&error), "cannot open \"/no/such/directory/app.db\"");
+    let shown = format!("{error:?}");
+    assert!(
+        shown.starts_with(&format!("{error}: {}: unable to open database file", reason(&error))),
+        "{shown}"
+    );
+}
+
+#[tokio::test]
+async fn a_directory_is_not_taken_for_a_file() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let error = refused(SqliteEngine::builder().path(directory.path()).connect().await);
+    assert_eq!(error.kind(), EngineErrorKind::Misconfigured);
+    assert_eq!(error.to_string(), "sqlite cannot open the store: it is not configured correctly");
+    assert_eq!(reason(&error), format!("{:?} is a directory", directory.path()));
 }
 
 #[tokio::test]

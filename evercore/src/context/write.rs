@@ -12,7 +12,8 @@ use crate::{
 };
 
 impl Context {
-    /// Creates an aggregate without a natural key.
+    /// Creates an aggregate without a natural key. It is stored at commit even if no event was applied to it,
+    /// at sequence 0.
     ///
     /// # Errors
     ///
@@ -26,7 +27,8 @@ impl Context {
         self.noted(created)
     }
 
-    /// Creates an aggregate with a natural key. Whether another one has that key shows at commit.
+    /// Creates an aggregate with a natural key. Whether another one has that key shows at commit. It is stored
+    /// even if no event was applied to it, at sequence 0.
     ///
     /// # Errors
     ///
@@ -44,7 +46,9 @@ impl Context {
         self.noted(created)
     }
 
-    /// Loads the aggregate with this natural key, or creates it.
+    /// Loads the aggregate with this natural key, or creates it. Created, it is stored at commit even if no
+    /// event was applied to it, at sequence 0: whether it needs its first event is a question to
+    /// [`sequence`](StateAggregate::sequence), also when it was loaded.
     ///
     /// When somebody else creates it at the same time, the commit is [`Error::DuplicateKey`] with
     /// `load_or_create`, which [`Error::is_conflict`] counts as a conflict: the next run loads it.

@@ -5,10 +5,10 @@ use std::{error::Error, fmt};
 use crate::{AggregateId, Sequence};
 
 /// A failure of an engine: which one, doing what, of which kind, and why ([`source`](Error::source)).
-#[derive(Debug)]
+///
+/// Its `Debug` is the message followed by those of its sources.
 pub struct EngineError(Box<Inner>);
 
-#[derive(Debug)]
 struct Inner {
     engine: &'static str,
     operation: &'static str,
@@ -30,6 +30,9 @@ pub enum EngineErrorKind {
     ReadOnly,
     /// The disk, or a quota, is full.
     StorageFull,
+    /// The engine was told something that can never work: a URL that is none, options that contradict each
+    /// other.
+    Misconfigured,
     /// What is there is not a store, or not one that this version of the library can read.
     Incompatible,
     /// Stored data contradicts itself.
@@ -89,13 +92,27 @@ impl fmt::Display for EngineError {
             EngineErrorKind::Timeout => "it took too long",
             EngineErrorKind::ReadOnly => "the store is read-only",
             EngineErrorKind::StorageFull => "the storage is full",
-            EngineErrorKind::Incompatible => "it is not a store of this version",
+            EngineErrorKind::Misconfigured => "it is not configured correctly",
+            EngineErrorKind::Incompatible => "it is not a store that this version can read",
             EngineErrorKind::Corrupt => "stored data is corrupt",
             EngineErrorKind::Closed => "the engine is closed",
             EngineErrorKind::Unsupported => "it is not supported",
-            EngineErrorKind::Other => "the engine failed",
+            EngineErrorKind::Other => return write!(f, "{} cannot {}", self.engine(), self.operation()),
         };
         write!(f, "{} cannot {}: {problem}", self.engine(), self.operation())
+    }
+}
+
+/// What a program shows first when its `main` returns the error.
+impl fmt::Debug for EngineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")?;
+        let mut source = self.source();
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
     }
 }
 

@@ -2,7 +2,10 @@
 
 use evercore::{
     Aggregate, AggregateId, Apply, Codec, Error, EventStore, Payload, Sequence,
-    engine::{AggregateChange, Changes, Expected, KeyChange, NewEvent, StorageEngine, Timestamp, TypeNames},
+    engine::{
+        AggregateChange, Changes, EngineError, EngineErrorKind, Expected, KeyChange, NewEvent, StorageEngine,
+        Timestamp, TypeNames,
+    },
     event,
 };
 use evercore_memory::MemoryEngine;
@@ -101,6 +104,33 @@ async fn payloads_that_do_not_decode_are_errors_that_say_where_and_why() {
         assert!(causes.contains(cause), "{causes}");
         // What is stored can still be read undecoded.
         assert_eq!(store.read_only().history(id).await.unwrap().events.len(), 1);
+    }
+}
+
+/// A `main` that returns an error prints its `Debug`.
+#[tokio::test]
+async fn debug_is_as_readable_as_display() {
+    let store = crate::domain::store().await;
+    let missing = store.load(AggregateId::<User>::new(7)).await.unwrap_err();
+    assert_eq!(format!("{missing:?}"), "NotFound(User 7)");
+    let missing = store.load_by_key::<User>("john").await.unwrap_err();
+    assert_eq!(format!("{missing:?}"), "NotFound(User with the key \"john\")");
+
+    let cause = std::io::Error::other(serde_json::from_str::<u8>("").unwrap_err());
+    let error = EngineError::new("files", "open the store", EngineErrorKind::Other, cause);
+    assert_eq!(error.to_string(), "files cannot open the store");
+    let shown = format!("{:?}", Error::Engine { action: "begin".to_owned(), source: error });
+    let expected = "files cannot open the store: EOF while parsing a value at line 1 column 0";
+    assert_eq!(shown, format!("Engine {{ action: \"begin\", source: {expected} }}"));
+}
+
+#[test]
+fn debug_of_a_payload_shows_json_as_text() {
+    assert_eq!(format!("{:?}", json("{\"number\":1}")), "Payload({\"number\":1})");
+    for payload in [Payload::new(Codec::JSON, vec![0xff]), Payload::new(Codec::new(7), vec![b'a'])] {
+        let (codec, bytes) = (payload.codec, &payload.bytes);
+        let expected = format!("Payload {{ codec: {codec:?}, bytes: {bytes:?} }}");
+        assert_eq!(format!("{payload:?}"), expected);
     }
 }
 

@@ -97,6 +97,26 @@ async fn the_stream_ends_at_the_head() {
 }
 
 #[tokio::test]
+async fn a_stream_is_read_event_by_event_without_pinning() {
+    let store = store().await;
+    stored_user(&store, "john", 2).await;
+    let mut events = store.log(LogFilter::new(), Position::START).into_stream();
+    let mut sequences = Vec::new();
+    while let Some(event) = events.try_next().await.unwrap() {
+        sequences.push(event.sequence().get());
+    }
+    assert_eq!(sequences, [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn a_page_of_no_events_at_most_has_one() {
+    let store = store().await;
+    stored_user(&store, "john", 2).await;
+    let page = store.log(LogFilter::new(), Position::START).page(0).await.unwrap();
+    assert_eq!(page.events.len(), 1);
+}
+
+#[tokio::test]
 async fn positions_are_located_by_the_time_of_recording() {
     let store = store().await;
     stored_user(&store, "john", 0).await;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use evercore::{
-    AggregateId, Error, EventStore,
+    AggregateId, Error, EventStore, LogFilter, NaturalKey, Position, Registry as _,
     engine::{EngineErrorKind, StorageEngine},
 };
 use evercore_memory::MemoryEngine;
@@ -134,6 +134,39 @@ async fn ids_are_unique_over_many_tasks_and_blocks() {
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), 1_600);
+}
+
+#[tokio::test]
+async fn an_aggregate_that_the_registry_lacks_works_but_is_not_decoded_by_it() {
+    let store = EventStore::open::<User>(MemoryEngine::new()).await.unwrap();
+    let deposit = async |ctx: evercore::Context| {
+        let mut account = ctx.create_with_key::<Account>("savings").await?;
+        ctx.apply(&mut account, Deposited(5))
+    };
+    store.with_context(deposit).await.unwrap();
+    assert_eq!(store.load_by_key::<Account>("savings").await.unwrap().balance(), 5);
+    let page = store.log(LogFilter::new(), Position::START).page(10).await.unwrap();
+    let [event] = page.events.as_slice() else { panic!("one event: {page:?}") };
+    assert!(matches!(event.decode::<User>(), Err(Error::UnknownEventType { .. })));
+    assert!(User::decode(event).unwrap().is_none());
+    assert!(event.decode::<Account>().is_ok());
+}
+
+#[tokio::test]
+async fn whatever_is_or_borrows_a_text_is_a_natural_key() {
+    let store = store().await;
+    let id = stored_user(&store, "john", 0).await;
+    let owned = String::from("john");
+    let key = NaturalKey::new("john").unwrap();
+    let read = store.read_only();
+    for borrowed in &["john"] {
+        assert_eq!(read.find_by_key(borrowed).await.unwrap(), Some(id));
+    }
+    assert_eq!(read.find_by_key("john").await.unwrap(), Some(id));
+    assert_eq!(read.find_by_key(&owned).await.unwrap(), Some(id));
+    assert_eq!(read.find_by_key(owned).await.unwrap(), Some(id));
+    assert_eq!(read.find_by_key(&key).await.unwrap(), Some(id));
+    assert_eq!(read.find_by_key(key).await.unwrap(), Some(id));
 }
 
 #[tokio::test]
