@@ -1,4 +1,4 @@
-//! The SQLite engine of [evercore](https://docs.rs/evercore): a store in one file, inside the process.
+//! The SQLite engine of `evercore`: a store in one file, inside the process.
 //!
 //! ```
 //! use evercore::{Aggregate, Apply, EventStore, event, state_event};

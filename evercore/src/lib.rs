@@ -110,9 +110,6 @@
 //!
 //! Engine authors start at [`engine::StorageEngine`], and prove their work with the module `conformance`.
 
-// Where the links in the docs of engines lead when these docs are not built beside them.
-#![doc(html_root_url = "https://docs.rs/evercore/latest")]
-
 extern crate self as evercore;
 
 #[doc(hidden)]

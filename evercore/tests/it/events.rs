@@ -200,8 +200,141 @@ async fn ten_thousand_events_in_one_context() {
     assert_eq!(store.read_only().history(account.id()).await.unwrap().events.len(), 10_001);
 }
 
-    Aggregate, Apply, Error, EventInfo, EventOptions, EventStore, InvalidText, Metadata, NaturalKey, Payload,
-    RawEvent, Sequence, engine::Timestamp, event,
-};
-use evercore_memory::MemoryEngine;
+#[tokio::test]
+async fn numbers_are_read_back_as_they_were_written() {
+    let mut bits = 0x9e37_79b9_7f4a_7c15_u64;
+    for _ in 0..10_000 {
+        bits = bits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let number = f64::from_bits(bits);
+        if number.is_finite() {
+            let read: f64 = Payload::encode(&number).unwrap().decode().unwrap();
+            assert_eq!(read.to_bits(), number.to_bits(), "{number:e}");
+        }
+    }
+}
+
+#[event]
+struct Measured {
+    value: f64,
+    remark: Option<String>,
+}
+
+#[derive(Debug, Default, Aggregate)]
+#[aggregate(events(Measured), snapshot = off)]
+struct Probe {
+    last: f64,
+    remarks: usize,
+}
+
+impl Apply<Measured> for Probe {
+    fn apply(&mut self, event: &Measured) {
+        self.last = event.value;
+        self.remarks += event.remark.iter().count();
+    }
+}
+
+// JSON has no NaN. Written as `null`, it would make the aggregate unreadable for ever.
+#[tokio::test]
+async fn an_event_that_cannot_be_read_back_is_refused() {
+    let store = store().await;
+    let ctx = store.begin();
+    let mut probe = ctx.create::<Probe>().await.unwrap();
+    let error = ctx.apply(&mut probe, Measured { value: f64::NAN, remark: None }).unwrap_err();
+    assert!(matches!(error, Error::Encode { what: "Measured", .. }), "{error}");
+    assert_eq!((probe.last, probe.sequence()), (0.0, Sequence::NONE));
+    ctx.apply(&mut probe, Measured { value: 0.1, remark: None }).unwrap();
+    ctx.apply(&mut probe, Measured { value: 0.3, remark: Some("null".into()) }).unwrap();
+    ctx.commit().await.unwrap();
+    let probe = store.load(probe.id()).await.unwrap();
+    assert_eq!((probe.last, probe.remarks), (0.3, 1));
+}
+
+// A leap second has no number of its own among the microseconds since 1970.
+#[tokio::test]
+async fn a_leap_second_is_the_same_live_and_replayed() {
+    let time: DateTime<Utc> = "2016-12-31T23:59:60.5Z".parse().unwrap();
+    let kept = Timestamp::from(time);
+    assert_eq!(Timestamp::from_micros(kept.micros()), Some(kept));
+    assert_eq!(kept.to_string(), "2017-01-01T00:00:00.500Z");
+    for extreme in [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC, precise()] {
+        let kept = Timestamp::from(extreme);
+        assert_eq!(Timestamp::from_micros(kept.micros()), Some(kept));
+    }
+}
+
+/// An aggregate that looks at what an event has from the library alone.
+#[derive(Debug, Default, Aggregate)]
+#[aggregate(events(Seen), snapshot = off)]
+struct Witness {
+    time: Option<DateTime<Utc>>,
+    recorded_at: Option<DateTime<Utc>>,
+}
+
+#[event]
+struct Seen {}
+
+impl Apply<Seen> for Witness {
+    fn apply(&mut self, _event: &Seen) {}
+
+    fn apply_with(&mut self, _event: &Seen, info: &EventInfo) {
+        self.time = Some(info.time());
+        self.recorded_at = info.recorded_at();
+    }
+}
+
+#[tokio::test]
+async fn the_time_of_an_event_is_now_and_the_recorded_time_comes_with_the_store() {
+    let store = store().await;
+    let ctx = store.begin();
+    let mut witness = ctx.create::<Witness>().await.unwrap();
+    let before = Timestamp::now();
+    ctx.apply(&mut witness, Seen {}).unwrap();
+    let time = witness.time.unwrap();
+    assert!(DateTime::from(before) <= time && time <= Utc::now(), "{time}");
+    assert_eq!((witness.recorded_at, ctx.load(witness.id()).await.unwrap().recorded_at), (None, None));
+    let receipt = ctx.commit().await.unwrap();
+
+    let loaded = store.load(witness.id()).await.unwrap();
+    assert_eq!((loaded.time, loaded.recorded_at), (Some(time), Some(receipt.committed_at())));
+}
+
+/// The account before somebody thought of forbidding to overdraw it.
+#[derive(Debug, Default, Aggregate)]
+#[aggregate(name = "Account", events(Deposited, Withdrawn), snapshot = off)]
+struct LenientAccount {
+    balance: i64,
+}
+
+impl Apply<Deposited> for LenientAccount {
+    fn apply(&mut self, event: &Deposited) {
+        self.balance += event.0;
+    }
+}
+
+impl Apply<Withdrawn> for LenientAccount {
+    fn apply(&mut self, event: &Withdrawn) {
+        self.balance -= event.0;
+    }
+}
+
+#[tokio::test]
+async fn a_stricter_rule_judges_new_events_and_not_what_is_loaded() {
+    let engine = MemoryEngine::new();
+    let before = EventStore::open::<LenientAccount>(engine.clone()).await.unwrap();
+    let id = before
+        .with_context(async |ctx| {
+            let mut account = ctx.create::<LenientAccount>().await?;
+            ctx.apply(&mut account, Withdrawn(10))?;
+            Ok(account.id().untyped().typed::<Account>())
+        })
+        .await
+        .unwrap();
+
+    let ctx = EventStore::open::<Account>(engine).await.unwrap().begin();
+    let mut account = ctx.load(id).await.unwrap();
+    assert_eq!(account.balance(), -10);
+    let still_invalid = ctx.apply(&mut account, Deposited(9)).unwrap_err();
+    assert!(matches!(still_invalid, Error::Invalid { .. }), "{still_invalid}");
+    ctx.apply(&mut account, Deposited(10)).unwrap();
+    ctx.commit().await.unwrap();
 }
