@@ -39,7 +39,8 @@ texts! {
     AGGREGATE_IDS = "aggregate_ids";
     SNAPSHOT_AFTER = "snapshot_after";
     EVENTS_OF_AGGREGATE = "events_of_aggregate";
-    LOG_OF_AGGREGATE = "log_of_aggregate";
+    LAST_EVENT_OF_AGGREGATE = "last_event_of_aggregate";
+    NEXT_EVENT_OF_AGGREGATE = "next_event_of_aggregate";
     LOG_AFTER = "log_after";
     HEAD = "head";
     RECORDED_AFTER = "recorded_after";
