@@ -166,9 +166,15 @@ impl StorageEngine for SqliteEngine {
 
     async fn reserve_ids(&self, count: u32) -> Result<IdBlock, EngineError> {
         let reserved = self.threads.write(move |connection| {
-            let first =
-                connection.prepare_cached(statements::RESERVE_IDS)?.query_row([count], |row| row.get(0))?;
-            Ok(IdBlock { first: AggregateId::new(first), count })
+            // In a transaction of its own: the driver says nothing when a row was returned and the end of the
+            // statement, which would commit, fails.
+            driver::in_transaction(connection, statements::BEGIN, |connection| {
+                let mut statement = connection.prepare_cached(statements::RESERVE_IDS)?;
+                Ok(IdBlock {
+                    first: AggregateId::new(statement.query_row([count], |row| row.get(0))?),
+                    count,
+                })
+            })
         });
         reserved.await.map_err(|problem| problem.during("reserve ids"))
     }
