@@ -89,7 +89,8 @@ impl SqliteEngine {
     }
 
     /// Connections to the same database for the application: for its own tables, and for transactions in which
-    /// events are written too ([`begin`](TransactionalEngine::begin)). It is made when it is first asked for.
+    /// events are written too ([`begin`](TransactionalEngine::begin)). It is made when it is first asked for, and closed
+    /// with the engine, which waits for the connections that are in use.
     ///
     /// # Panics
     ///
@@ -278,7 +279,8 @@ impl TransactionalEngine for SqliteEngine {
     }
 
     async fn finish(&self, transaction: Self::Transaction) -> Result<(), EngineError> {
-        transaction.commit().await.map_err(|error| Problem::from(error).during("commit a transaction"))?;
+        let committed = transaction.commit().await;
+        committed.map_err(|error| Problem::from(error).of_commit().during("commit a transaction"))?;
         self.threads.doorbell().ring();
         Ok(())
     }

@@ -87,7 +87,8 @@
 //!
 //! # In memory
 //!
-//! `sqlite::memory:` makes a store that lives as long as its engine and that no other engine sees. It has one
+//! `sqlite::memory:` makes a store that lives as long as its engine and that no other engine sees. It holds up to
+//! 1 GiB, and has one
 //! connection for everything: while a transaction of the application is open, all reading and writing of the
 //! store waits for its end, so do not use the store inside of it.
 //!

@@ -23,6 +23,9 @@ texts! {
     BEGIN_READING = "begin_reading";
     COMMIT = "commit";
     ROLLBACK = "rollback";
+    SAVEPOINT = "savepoint";
+    ROLLBACK_TO_SAVEPOINT = "rollback_to_savepoint";
+    RELEASE_SAVEPOINT = "release_savepoint";
     FIND_MIGRATIONS_TABLE = "find_migrations_table";
     CREATE_MIGRATIONS_TABLE = "create_migrations_table";
     SCHEMA_VERSION = "schema_version";
