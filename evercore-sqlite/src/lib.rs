@@ -99,6 +99,7 @@
 //! replicates the write-ahead log; or copy the file after [`close`](evercore::EventStore::close), which leaves
 //! one file that holds everything.
 
+mod checkpoint;
 mod commit;
 mod driver;
 mod engine;

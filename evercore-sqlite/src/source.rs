@@ -12,7 +12,7 @@ use std::{
 use rusqlite::{Connection, OpenFlags};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 
-use crate::{error::Problem, options::Synchronous};
+use crate::{checkpoint, error::Problem, options::Synchronous};
 
 /// SQLite's name for a database without a file.
 const IN_MEMORY: &str = ":memory:";
@@ -148,6 +148,7 @@ impl Source {
             };
             connection.pragma_update(None, "synchronous", synchronous)?;
             connection.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES_KEPT, |_| Ok(()))?;
+            checkpoint::by_hand(&connection);
         }
         check_encoding(&connection)?;
         if let Location::Memory(number) = self.location {

@@ -23,6 +23,8 @@ texts! {
     BEGIN_READING = "begin_reading";
     COMMIT = "commit";
     ROLLBACK = "rollback";
+    CHECKPOINT = "checkpoint";
+    CHECKPOINT_AND_RESTART = "checkpoint_and_restart";
     SAVEPOINT = "savepoint";
     ROLLBACK_TO_SAVEPOINT = "rollback_to_savepoint";
     RELEASE_SAVEPOINT = "release_savepoint";

@@ -14,7 +14,7 @@ use evercore::engine::{Changes, CommitError, CommitOutcome, Doorbell};
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
-use crate::{commit::commit, driver, error::Problem};
+use crate::{checkpoint, commit::commit, driver, error::Problem};
 
 /// A call to make on a connection.
 type Call = Box<dyn FnOnce(&mut Connection) + Send>;
@@ -177,6 +177,7 @@ fn work(mut connection: Connection, queue: &Queue<Work>, doorbell: &Doorbell) {
         if catch_unwind(AssertUnwindSafe(run)).is_err() {
             driver::roll_back(&mut connection);
         }
+        checkpoint::when_due(&connection);
     }
 }
 
