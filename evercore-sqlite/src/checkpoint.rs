@@ -11,11 +11,12 @@ use rusqlite::Connection;
 
 use crate::{error::Problem, statements};
 
-/// The log is copied whenever it has grown by so many pages.
+/// The log is copied when it has grown by so many pages, and by a quarter: behind a reader that takes hours it is
+/// tried ever more rarely.
 const STEP: i32 = 1_000;
 /// When it has so many pages, reads are waited for.
 const LONG: i32 = 4 * STEP;
-/// That long, since a reader may take hours.
+/// That long.
 const PATIENCE: Duration = Duration::from_millis(50);
 
 // A connection stays on its thread, and the hook is told of nothing but the length.
@@ -41,7 +42,7 @@ pub(crate) fn when_due(connection: &Connection) {
         // It has begun anew.
         COPIED.set(0);
     }
-    if pages - COPIED.get() < STEP {
+    if pages - COPIED.get() < STEP.max(COPIED.get() / 4) {
         return;
     }
     COPIED.set(pages);
