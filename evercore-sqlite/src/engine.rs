@@ -266,6 +266,10 @@ impl TransactionalEngine for SqliteEngine {
         if self.threads.are_stopped() {
             return Err(Problem::Closed.during("begin a transaction"));
         }
+        // SQLite would begin it, and refuse the first statement that writes.
+        if self.source.settings.access == Access::ReadOnly {
+            return Err(Problem::ReadOnly.during("begin a transaction"));
+        }
         let begun = self.pool().begin_with(statements::BEGIN).await;
         begun.map_err(|error| Problem::from(error).during("begin a transaction"))
     }

@@ -41,6 +41,8 @@ pub(crate) enum Problem {
     /// transaction short.
     #[error("the operating system failed while the transaction was committed")]
     InDoubt(#[source] Box<Problem>),
+    #[error("the store was opened for reading alone")]
+    ReadOnly,
     #[error("the engine was closed")]
     Closed,
     #[error("a thread of the engine panicked")]
@@ -65,6 +67,7 @@ impl Problem {
                 EngineErrorKind::Incompatible
             }
             Self::Impossible { .. } => EngineErrorKind::Corrupt,
+            Self::ReadOnly => EngineErrorKind::ReadOnly,
             Self::UnsharedPool | Self::OtherDatabase { .. } => EngineErrorKind::Unsupported,
             Self::NoPlace(_) | Self::InDoubt(_) | Self::Panicked | Self::Thread(_) => EngineErrorKind::Other,
         }

@@ -93,12 +93,12 @@ impl Location {
         Self::Memory(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// What a path names; `None` when it is empty.
+    /// What a path names; `None` when it is empty, or not Unicode, which SQLite's names are.
     pub(crate) fn from_path(path: &Path) -> Option<Self> {
-        if path == Path::new(IN_MEMORY) {
-            return Some(Self::new_memory());
+        match path.to_str()? {
+            IN_MEMORY => Some(Self::new_memory()),
+            path => path::absolute(path).ok().map(Self::File),
         }
-        path::absolute(path).ok().map(Self::File)
     }
 
     /// What a URL names, and how it wants that to be opened; `None` when it is not one of SQLite, or says
@@ -262,6 +262,19 @@ mod tests {
 
     fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
         connection.pragma_query_value(None, name, |row| row.get(0))
+    }
+
+    #[test]
+    fn a_path_does_not_follow_the_working_directory() {
+        for location in
+            [Location::from_path("a.db".as_ref()), place("sqlite://a.db"), place("sqlite:b/../a.db")]
+        {
+            assert!(matches!(location, Some(Location::File(path)) if path.is_absolute()));
+        }
+    }
+
+    fn place(url: &str) -> Option<Location> {
+        Location::from_url(url).map(|(location, _)| location)
     }
 
     #[test]

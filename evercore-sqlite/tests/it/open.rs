@@ -163,6 +163,7 @@ async fn a_store_can_be_opened_for_reading_alone() -> TestResult {
     let failures = [
         engine.define_types(&unknown).await.expect_err("nothing is defined"),
         engine.reserve_ids(1).await.expect_err("nothing is reserved"),
+        engine.begin().await.expect_err("nothing is begun"),
         match engine.commit(&append(types, id, 1, 1)).await {
             Err(CommitError::Engine(error)) => error,
             other => panic!("nothing is written: {other:?}"),
@@ -356,6 +357,18 @@ async fn a_path_may_name_the_memory() -> TestResult {
     engine.commit(&append(types, id, 0, 1)).await.expect("a commit");
     assert!(load(&engine, id).await.is_some());
     refused(SqliteEngine::builder().path("").connect().await);
+    Ok(())
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_path_that_is_not_unicode_is_refused() -> TestResult {
+    use std::os::unix::ffi::OsStrExt as _;
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join(std::ffi::OsStr::from_bytes(b"\xff.db"));
+    let error = refused(SqliteEngine::builder().path(path).connect().await);
+    assert_eq!(error.kind(), EngineErrorKind::Other, "{error:?}");
+    assert_eq!(fs::read_dir(directory.path())?.count(), 0);
     Ok(())
 }
 
