@@ -64,7 +64,18 @@ pub(crate) async fn write_in(
     if transaction != engine.database() {
         return Err(Problem::OtherDatabase { transaction, store: engine.database().to_owned() }.into());
     }
-    write(connection, changes).await
+    // Half of the changes would damage the store, should the caller commit in spite of an error.
+    connection.execute(statements::SAVEPOINT, &[]).await?;
+    let written = write(connection, changes).await;
+    if written.is_err()
+        && let Err(problem) = connection.execute(statements::ROLLBACK_TO_SAVEPOINT, &[]).await
+    {
+        // After some errors SQLite has ended the whole transaction by itself.
+        tracing::debug!(%problem, "there is nothing to undo");
+        return written;
+    }
+    connection.execute(statements::RELEASE_SAVEPOINT, &[]).await?;
+    written
 }
 
 /// Writes changes in a transaction of their own, on one of the engine's connections.

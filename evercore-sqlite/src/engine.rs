@@ -89,7 +89,8 @@ impl SqliteEngine {
     }
 
     /// Connections to the same database for the application: for its own tables, and for transactions in which
-    /// events are written too ([`begin`](TransactionalEngine::begin)). It is made when it is first asked for.
+    /// events are written too ([`begin`](TransactionalEngine::begin)). It is made when it is first asked for, and closed
+    /// with the engine, which waits for the connections that are in use.
     ///
     /// # Panics
     ///
@@ -166,9 +167,15 @@ impl StorageEngine for SqliteEngine {
 
     async fn reserve_ids(&self, count: u32) -> Result<IdBlock, EngineError> {
         let reserved = self.threads.write(move |connection| {
-            let first =
-                connection.prepare_cached(statements::RESERVE_IDS)?.query_row([count], |row| row.get(0))?;
-            Ok(IdBlock { first: AggregateId::new(first), count })
+            // In a transaction of its own: the driver says nothing when a row was returned and the end of the
+            // statement, which would commit, fails.
+            driver::in_transaction(connection, statements::BEGIN, |connection| {
+                let mut statement = connection.prepare_cached(statements::RESERVE_IDS)?;
+                Ok(IdBlock {
+                    first: AggregateId::new(statement.query_row([count], |row| row.get(0))?),
+                    count,
+                })
+            })
         });
         reserved.await.map_err(|problem| problem.during("reserve ids"))
     }
@@ -259,6 +266,10 @@ impl TransactionalEngine for SqliteEngine {
         if self.threads.are_stopped() {
             return Err(Problem::Closed.during("begin a transaction"));
         }
+        // SQLite would begin it, and refuse the first statement that writes.
+        if self.source.settings.access == Access::ReadOnly {
+            return Err(Problem::ReadOnly.during("begin a transaction"));
+        }
         let begun = self.pool().begin_with(statements::BEGIN).await;
         begun.map_err(|error| Problem::from(error).during("begin a transaction"))
     }
@@ -272,7 +283,8 @@ impl TransactionalEngine for SqliteEngine {
     }
 
     async fn finish(&self, transaction: Self::Transaction) -> Result<(), EngineError> {
-        transaction.commit().await.map_err(|error| Problem::from(error).during("commit a transaction"))?;
+        let committed = transaction.commit().await;
+        committed.map_err(|error| Problem::from(error).of_commit().during("commit a transaction"))?;
         self.threads.doorbell().ring();
         Ok(())
     }

@@ -23,14 +23,16 @@ pub(crate) enum Problem {
     Directory(PathBuf),
     #[error("{path:?} is not a SQLite database", path = .0)]
     NoDatabase(PathBuf),
+    #[error("the database keeps texts in {0}, a store needs UTF-8")]
+    Encoding(String),
     #[error("the schema has version {found}, this version of the library knows those up to {known}")]
     NewerSchema { found: i64, known: i64 },
     #[error("the schema has version {found} and must be migrated to {known}")]
     OlderSchema { found: i64, known: i64 },
     #[error("{what} has the impossible value {value:?}")]
     Impossible { what: &'static str, value: String },
-    #[error("the URL {0:?} is not of the form sqlite://PATH, sqlite:PATH or sqlite::memory:")]
-    Url(String),
+    #[error("{0:?} names no store; a URL has the form sqlite://PATH, sqlite:PATH or sqlite::memory:")]
+    NoPlace(String),
     #[error("the pool's database is in memory and cannot be shared; use the engine's own pool")]
     UnsharedPool,
     #[error("the transaction is one of {transaction:?}, the store is in {store:?}")]
@@ -41,6 +43,8 @@ pub(crate) enum Problem {
     /// transaction short.
     #[error("the operating system failed while the transaction was committed")]
     InDoubt(#[source] Box<Problem>),
+    #[error("the store was opened for reading alone")]
+    ReadOnly,
     #[error("the engine was closed")]
     Closed,
     #[error("a thread of the engine panicked")]
@@ -61,12 +65,13 @@ impl Problem {
             Self::Callers(sqlx::Error::PoolTimedOut) => EngineErrorKind::Timeout,
             Self::Callers(sqlx::Error::PoolClosed) | Self::Closed => EngineErrorKind::Closed,
             Self::Callers(_) => self.code().map_or(EngineErrorKind::Other, kind_of),
-            Self::NoDatabase(_) | Self::NewerSchema { .. } | Self::OlderSchema { .. } => {
+            Self::NoDatabase(_) | Self::Encoding(_) | Self::NewerSchema { .. } | Self::OlderSchema { .. } => {
                 EngineErrorKind::Incompatible
             }
             Self::Impossible { .. } => EngineErrorKind::Corrupt,
+            Self::ReadOnly => EngineErrorKind::ReadOnly,
             Self::UnsharedPool | Self::OtherDatabase { .. } => EngineErrorKind::Unsupported,
-            Self::Url(_) | Self::Directory(_) => EngineErrorKind::Misconfigured,
+            Self::NoPlace(_) | Self::Directory(_) => EngineErrorKind::Misconfigured,
             Self::InDoubt(_) | Self::Panicked | Self::Thread(_) => EngineErrorKind::Other,
         }
     }
@@ -134,7 +139,8 @@ fn primary(code: i32) -> i32 {
 
 fn kind_of(code: i32) -> EngineErrorKind {
     match primary(code) {
-        ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED => EngineErrorKind::Busy,
+        // A protocol error is a race for a lock that was lost too often.
+        ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED | ffi::SQLITE_PROTOCOL => EngineErrorKind::Busy,
         ffi::SQLITE_READONLY => EngineErrorKind::ReadOnly,
         ffi::SQLITE_FULL => EngineErrorKind::StorageFull,
         ffi::SQLITE_NOTADB => EngineErrorKind::Incompatible,
@@ -162,6 +168,7 @@ mod tests {
             (ffi::SQLITE_BUSY, EngineErrorKind::Busy),
             (ffi::SQLITE_BUSY_SNAPSHOT, EngineErrorKind::Busy),
             (ffi::SQLITE_LOCKED, EngineErrorKind::Busy),
+            (ffi::SQLITE_PROTOCOL, EngineErrorKind::Busy),
             (ffi::SQLITE_READONLY_DBMOVED, EngineErrorKind::ReadOnly),
             (ffi::SQLITE_FULL, EngineErrorKind::StorageFull),
             (ffi::SQLITE_NOTADB, EngineErrorKind::Incompatible),

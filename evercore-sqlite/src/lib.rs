@@ -87,7 +87,8 @@
 //!
 //! # In memory
 //!
-//! `sqlite::memory:` makes a store that lives as long as its engine and that no other engine sees. It has one
+//! `sqlite::memory:` makes a store that lives as long as its engine and that no other engine sees. It holds up to
+//! 1 GiB, and has one
 //! connection for everything: while a transaction of the application is open, all reading and writing of the
 //! store waits for its end, so do not use the store inside of it.
 //!
@@ -98,6 +99,7 @@
 //! replicates the write-ahead log; or copy the file after [`close`](evercore::EventStore::close), which leaves
 //! one file that holds everything.
 
+mod checkpoint;
 mod commit;
 mod driver;
 mod engine;

@@ -38,7 +38,7 @@ pub enum Synchronous {
 #[derive(Debug, Clone)]
 #[must_use = "nothing is opened before `connect`"]
 pub struct SqliteEngineBuilder {
-    /// The location, or a URL that is none.
+    /// The location, or a URL or path that is none.
     location: Result<Location, String>,
     settings: Settings,
 }
@@ -48,22 +48,25 @@ impl SqliteEngineBuilder {
         Self { location: Ok(Location::new_memory()), settings: Settings::default() }
     }
 
-    /// In this file, which is created when it does not exist. Without a path or a URL the store is in memory.
+    /// In this file, which is created when it does not exist. Without a path or a URL the store is in memory,
+    /// as with the path `:memory:`. A relative path is one from the working directory of this moment.
     pub fn path(mut self, path: impl AsRef<Path>) -> Self {
-        self.location = Ok(Location::File(path.as_ref().to_owned()));
+        let path = path.as_ref();
+        self.location = Location::from_path(path).ok_or_else(|| path.display().to_string());
         self
     }
 
     /// At this URL: `sqlite://app.db`, `sqlite:app.db`, `sqlite:///absolute/app.db` or `sqlite::memory:`.
     ///
     /// `?mode=rw` opens a file that exists, `?mode=ro` opens it [read only](Self::read_only), `?mode=memory` is
-    /// in memory, and `?mode=rwc`, as without a mode, creates the file when it does not exist. Other parameters,
-    /// and URLs of other forms, are an error of [`connect`](Self::connect).
+    /// in memory, and `?mode=rwc` opens it for writing and creates it when it does not exist, as without a mode
+    /// and without [`read_only`](Self::read_only). Other parameters, and URLs of other forms, are an error of
+    /// [`connect`](Self::connect).
     pub fn url(mut self, url: &str) -> Self {
         match Location::from_url(url) {
             Some((location, access)) => {
                 self.location = Ok(location);
-                self.settings.access = access;
+                self.settings.access = access.unwrap_or(self.settings.access);
             }
             None => self.location = Err(url.to_owned()),
         }
@@ -76,9 +79,11 @@ impl SqliteEngineBuilder {
         self
     }
 
-    /// How long to wait for a lock that another connection holds; 5 seconds unless said otherwise.
+    /// How long to wait for a lock that another connection holds; 5 seconds unless said otherwise, and 24 days
+    /// at most.
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.busy_timeout = timeout;
+        // SQLite counts milliseconds in 32 bits.
+        self.settings.busy_timeout = timeout.min(Duration::from_millis(i32::MAX.unsigned_abs().into()));
         self
     }
 
@@ -121,7 +126,7 @@ impl SqliteEngineBuilder {
     /// [`Busy`](evercore::engine::EngineErrorKind::Busy) when it stays locked; and when it cannot be opened,
     /// created or migrated.
     pub async fn connect(self) -> Result<SqliteEngine, EngineError> {
-        let location = self.location.map_err(|url| Problem::Url(url).during("open the store"))?;
+        let location = self.location.map_err(|place| Problem::NoPlace(place).during("open the store"))?;
         SqliteEngine::open(Source { location, settings: self.settings }).await
     }
 }

@@ -121,12 +121,37 @@ pub(crate) fn log(connection: &mut Connection, read: &LogRead) -> Result<LogPage
         return page(statement.query((read.after.get(), SCAN.max(read.limit)))?, read);
     };
     driver::in_transaction(connection, statements::BEGIN_READING, |connection| {
-        let mut statement = connection.prepare_cached(statements::LOG_OF_AGGREGATE)?;
-        let mut page = page(statement.query((aggregate.get(), read.after.get()))?, read)?;
-        if !is_full(&page.events, read) {
+        let (last_sequence, last_position) = last_event(connection, aggregate)?;
+        let after = sequence_at(connection, aggregate, read.after, last_sequence)?;
+        let mut statement = connection.prepare_cached(statements::EVENTS_OF_AGGREGATE)?;
+        let mut page = page(statement.query((aggregate.get(), after, SCAN.max(read.limit)))?, read)?;
+        if !is_full(&page.events, read) && page.end >= last_position {
             page.end = head(connection)?.max(read.after);
         }
         Ok(page)
+    })
+}
+
+/// Sequence and position of an aggregate's last event.
+fn last_event(connection: &Connection, aggregate: AggregateId) -> Result<(i64, Position), Problem> {
+    let mut statement = connection.prepare_cached(statements::LAST_EVENT_OF_AGGREGATE)?;
+    let last = statement.query_row([aggregate.get()], |row| Ok((row.get(0)?, Position::new(row.get(1)?))));
+    Ok(last.optional()?.unwrap_or((0, Position::START)))
+}
+
+/// The sequence of the aggregate's last event up to a position. Within an aggregate the order of sequences is
+/// the order of positions.
+fn sequence_at(
+    connection: &Connection,
+    aggregate: AggregateId,
+    position: Position,
+    last_sequence: i64,
+) -> Result<i64, Problem> {
+    let mut statement = connection.prepare_cached(statements::NEXT_EVENT_OF_AGGREGATE)?;
+    last_before(0, last_sequence, |after| {
+        let (sequence, found): (i64, i64) =
+            statement.query_row((aggregate.get(), after), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok((found <= position.get()).then_some(sequence))
     })
 }
 
@@ -154,23 +179,32 @@ pub(crate) fn head(connection: &Connection) -> Result<Position, Problem> {
     Ok(Position::new(position))
 }
 
-/// The position before the first event recorded at `since` or later, found by halving the log: recorded
-/// times never decrease.
+/// The position before the first event recorded at `since` or later: recorded times never decrease.
 pub(crate) fn locate(connection: &mut Connection, since: Timestamp) -> Result<Position, Problem> {
     driver::in_transaction(connection, statements::BEGIN_READING, |connection| {
         let mut statement = connection.prepare_cached(statements::RECORDED_AFTER)?;
-        // All events up to `before` were recorded earlier, the first one after `end` was not.
-        let (mut before, mut end) = (Position::START.get(), head(connection)?.get());
-        while before < end {
-            let middle = before + (end - before) / 2;
+        let position = last_before(0, head(connection)?.get(), |after| {
             let (position, recorded_at): (i64, i64) =
-                statement.query_row([middle], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            if recorded_at < since.micros() {
-                before = position;
-            } else {
-                end = middle;
-            }
-        }
-        Ok(Position::new(before))
+                statement.query_row([after], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok((recorded_at < since.micros()).then_some(position))
+        })?;
+        Ok(Position::new(position))
     })
+}
+
+/// Halves numbered rows, the last of which is `end`, to find the last of those that come early enough; else it is
+/// `before`. `next_early` is asked for the number of the row after another one, if that comes early enough.
+fn last_before(
+    mut before: i64,
+    mut end: i64,
+    mut next_early: impl FnMut(i64) -> Result<Option<i64>, Problem>,
+) -> Result<i64, Problem> {
+    while before < end {
+        let middle = before + (end - before) / 2;
+        match next_early(middle)? {
+            Some(early) => before = early,
+            None => end = middle,
+        }
+    }
+    Ok(before)
 }

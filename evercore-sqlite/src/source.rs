@@ -3,7 +3,7 @@
 use std::{
     fmt, fs,
     num::NonZero,
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
     thread,
     time::{Duration, Instant},
@@ -12,7 +12,13 @@ use std::{
 use rusqlite::{Connection, OpenFlags};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 
-use crate::{error::Problem, options::Synchronous};
+use crate::{checkpoint, error::Problem, options::Synchronous};
+
+/// SQLite's name for a database without a file.
+const IN_MEMORY: &str = ":memory:";
+
+/// So much of the write-ahead log is kept when it begins anew; it had to be longer while somebody read for long.
+const LOG_BYTES_KEPT: u32 = 16 << 20;
 
 /// The database, and what its connections are like.
 #[derive(Debug, Clone)]
@@ -74,6 +80,7 @@ pub(crate) enum Migration {
 
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Location {
+    /// At an absolute path: some names mean something else to SQLite, and the working directory may change.
     File(PathBuf),
     /// In memory, told apart by a number.
     Memory(u32),
@@ -86,29 +93,37 @@ impl Location {
         Self::Memory(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// What a URL names; `None` when it is not one of SQLite, or says what is not understood.
-    pub(crate) fn from_url(url: &str) -> Option<(Self, Access)> {
-        let (path, mode) = match url.strip_prefix("sqlite:")?.split_once('?') {
-            Some((path, parameters)) => (path, parameters.strip_prefix("mode=")?),
-            None => (url.strip_prefix("sqlite:")?, "rwc"),
+    /// What a path names; `None` when it is empty, or not Unicode, which SQLite's names are.
+    pub(crate) fn from_path(path: &Path) -> Option<Self> {
+        match path.to_str()? {
+            IN_MEMORY => Some(Self::new_memory()),
+            path => path::absolute(path).ok().map(Self::File),
+        }
+    }
+
+    /// What a URL names, and how it wants that to be opened; `None` when it is not one of SQLite, or says
+    /// what is not understood.
+    pub(crate) fn from_url(url: &str) -> Option<(Self, Option<Access>)> {
+        let url = url.strip_prefix("sqlite:")?;
+        let (path, mode) = match url.split_once('?') {
+            Some((path, parameters)) => (path, Some(parameters.strip_prefix("mode=")?)),
+            None => (url, None),
         };
         let path = path.strip_prefix("//").unwrap_or(path);
         let access = match mode {
-            "rwc" => Access::Create,
-            "rw" => Access::Existing,
-            "ro" => Access::ReadOnly,
-            "memory" => return Some((Self::new_memory(), Access::Create)),
-            _ => return None,
+            None => None,
+            Some("rwc") => Some(Access::Create),
+            Some("rw") => Some(Access::Existing),
+            Some("ro") => Some(Access::ReadOnly),
+            Some("memory") => return Some((Self::new_memory(), None)),
+            Some(_) => return None,
         };
-        match path {
-            "" => None,
-            ":memory:" => Some((Self::new_memory(), Access::Create)),
-            // sqlx undoes the percent encoding.
-            path => {
-                let options: SqliteConnectOptions = format!("sqlite://{path}").parse().ok()?;
-                Some((Self::File(options.get_filename().to_owned()), access))
-            }
+        if path == IN_MEMORY {
+            return Some((Self::new_memory(), None));
         }
+        // sqlx undoes the percent encoding.
+        let options: SqliteConnectOptions = format!("sqlite://{path}").parse().ok()?;
+        Some((Self::File(path::absolute(options.get_filename()).ok()?), access))
     }
 }
 
@@ -132,7 +147,10 @@ impl Source {
                 Synchronous::Full => "FULL",
             };
             connection.pragma_update(None, "synchronous", synchronous)?;
+            connection.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES_KEPT, |_| Ok(()))?;
+            checkpoint::by_hand(&connection);
         }
+        check_encoding(&connection)?;
         if let Location::Memory(number) = self.location {
             connection.pragma_update(None, "application_id", number)?;
         }
@@ -211,6 +229,14 @@ impl Source {
     }
 }
 
+/// In UTF-16 SQLite replaces some characters, which would make two keys one.
+fn check_encoding(connection: &Connection) -> Result<(), Problem> {
+    match connection.pragma_query_value(None, "encoding", |row| row.get::<_, String>(0))? {
+        encoding if encoding == "UTF-8" => Ok(()),
+        encoding => Err(Problem::Encoding(encoding)),
+    }
+}
+
 /// All connections of one process can open a database of SQLite's `memdb` whose name begins with a slash.
 fn memory_name(number: u32) -> String {
     format!("/evercore-{number}")
@@ -237,6 +263,19 @@ mod tests {
 
     fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
         connection.pragma_query_value(None, name, |row| row.get(0))
+    }
+
+    #[test]
+    fn a_path_does_not_follow_the_working_directory() {
+        for location in
+            [Location::from_path("a.db".as_ref()), place("sqlite://a.db"), place("sqlite:b/../a.db")]
+        {
+            assert!(matches!(location, Some(Location::File(path)) if path.is_absolute()));
+        }
+    }
+
+    fn place(url: &str) -> Option<Location> {
+        Location::from_url(url).map(|(location, _)| location)
     }
 
     #[test]

@@ -23,6 +23,11 @@ texts! {
     BEGIN_READING = "begin_reading";
     COMMIT = "commit";
     ROLLBACK = "rollback";
+    CHECKPOINT = "checkpoint";
+    CHECKPOINT_AND_RESTART = "checkpoint_and_restart";
+    SAVEPOINT = "savepoint";
+    ROLLBACK_TO_SAVEPOINT = "rollback_to_savepoint";
+    RELEASE_SAVEPOINT = "release_savepoint";
     FIND_MIGRATIONS_TABLE = "find_migrations_table";
     CREATE_MIGRATIONS_TABLE = "create_migrations_table";
     SCHEMA_VERSION = "schema_version";
@@ -39,7 +44,8 @@ texts! {
     AGGREGATE_IDS = "aggregate_ids";
     SNAPSHOT_AFTER = "snapshot_after";
     EVENTS_OF_AGGREGATE = "events_of_aggregate";
-    LOG_OF_AGGREGATE = "log_of_aggregate";
+    LAST_EVENT_OF_AGGREGATE = "last_event_of_aggregate";
+    NEXT_EVENT_OF_AGGREGATE = "next_event_of_aggregate";
     LOG_AFTER = "log_after";
     HEAD = "head";
     RECORDED_AFTER = "recorded_after";

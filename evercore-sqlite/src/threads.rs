@@ -14,7 +14,7 @@ use evercore::engine::{Changes, CommitError, CommitOutcome, Doorbell};
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
-use crate::{commit::commit, driver, error::Problem};
+use crate::{checkpoint, commit::commit, driver, error::Problem};
 
 /// A call to make on a connection.
 type Call = Box<dyn FnOnce(&mut Connection) + Send>;
@@ -23,8 +23,7 @@ type Call = Box<dyn FnOnce(&mut Connection) + Send>;
 enum Work {
     /// Makes a call.
     Call(Call),
-    /// Writes the changes of a unit of work. Commits are not calls, so that the writer can see
-    /// which of them wait behind each other.
+    /// Writes the changes of a unit of work, and rings the doorbell.
     Commit(Box<Changes>, oneshot::Sender<Result<CommitOutcome, CommitError>>),
 }
 
@@ -177,6 +176,7 @@ fn work(mut connection: Connection, queue: &Queue<Work>, doorbell: &Doorbell) {
         if catch_unwind(AssertUnwindSafe(run)).is_err() {
             driver::roll_back(&mut connection);
         }
+        checkpoint::when_due(&connection);
     }
 }
 

@@ -20,3 +20,4 @@ impl Harness for Sqlite {
 }
 
 evercore::conformance_tests!(Sqlite);
+evercore::transactional_conformance_tests!(Sqlite);

@@ -1,8 +1,19 @@
 //! Several tasks, engines and programs on one file.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    fs,
+    sync::{
+        Arc,
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread,
+    time::Duration,
+};
 
-use evercore::engine::{CommitError, EngineErrorKind, EventFilter, StorageEngine};
+use evercore::{
+    Payload,
+    engine::{CommitError, EngineErrorKind, EventFilter, StorageEngine},
+};
 use evercore_sqlite::SqliteEngine;
 use tokio::task::JoinSet;
 
@@ -73,6 +84,39 @@ async fn of_two_appends_one_wins() {
         );
         assert_eq!(load(&engines[1], id).await.expect("it exists").events.len(), 4);
     }
+}
+
+// SQLite begins its log anew only when nobody reads from it, a moment that reads which overlap can put off for ever.
+#[tokio::test]
+async fn the_write_ahead_log_stays_short_under_reads_that_overlap() -> TestResult {
+    let place = Place::new();
+    let engine = place.engine().await;
+    let types = define(&engine).await;
+    let mut readers = [place.shell(), place.shell()];
+    let (committed, commits) = mpsc::channel();
+    let reading = thread::spawn(move || -> rusqlite::Result<()> {
+        readers[1].execute_batch("BEGIN; SELECT 1 FROM evercore_events")?;
+        // A read ends when there is something new to read, or soon.
+        while let Ok(()) | Err(RecvTimeoutError::Timeout) = commits.recv_timeout(Duration::from_millis(2)) {
+            readers[0].execute_batch("BEGIN; SELECT 1 FROM evercore_events")?;
+            readers[1].execute_batch("COMMIT")?;
+            readers.swap(0, 1);
+        }
+        Ok(())
+    });
+    let mut longest = 0;
+    for _ in 0..150 {
+        let id = new_id(&engine).await;
+        let mut changes = append(types, id, 0, 1);
+        changes.events[0].payload = Payload::encode(&"x".repeat(400_000))?;
+        engine.commit(&changes).await.expect("a commit");
+        committed.send(())?;
+        longest = longest.max(fs::metadata(place.path().with_extension("db-wal"))?.len());
+    }
+    drop(committed);
+    reading.join().expect("no panic")?;
+    assert!(longest < 30_000_000, "{longest} of 60 MB");
+    Ok(())
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::{fs, num::NonZero, time::Duration};
 
 use evercore::{
-    AggregateId, Sequence,
+    AggregateId, Payload, Sequence,
     engine::{
         CommitError, EngineError, EngineErrorKind, EventFilter, StorageEngine, TransactionalEngine, TypeNames,
     },
@@ -181,6 +181,7 @@ async fn a_store_can_be_opened_for_reading_alone() -> TestResult {
     let failures = [
         engine.define_types(&unknown).await.expect_err("nothing is defined"),
         engine.reserve_ids(1).await.expect_err("nothing is reserved"),
+        engine.begin().await.expect_err("nothing is begun"),
         match engine.commit(&append(types, id, 1, 1)).await {
             Err(CommitError::Engine(error)) => error,
             other => panic!("nothing is written: {other:?}"),
@@ -318,4 +319,126 @@ async fn debug_names_the_place() {
     let place = Place::new();
     let engine = place.engine().await;
     assert!(format!("{engine:?}").contains("app.db"));
+}
+
+// Ids of a block whose reservation was rolled back would be handed out again.
+#[tokio::test]
+async fn ids_are_handed_out_when_that_is_written() -> TestResult {
+    let place = Place::new();
+    let engine = place.engine().await;
+    let first = new_id(&engine).await;
+    place.shell().execute_batch(
+        "CREATE TABLE parents (id INTEGER PRIMARY KEY);
+         CREATE TABLE children (parent INTEGER REFERENCES parents (id) DEFERRABLE INITIALLY DEFERRED);
+         CREATE TRIGGER refused_at_the_end AFTER UPDATE ON evercore_next_aggregate_id
+         BEGIN INSERT INTO children VALUES (7); END",
+    )?;
+    engine.reserve_ids(1).await.expect_err("it cannot be committed");
+    place.shell().execute("DROP TRIGGER refused_at_the_end", [])?;
+    assert_eq!(new_id(&engine).await.get(), first.get() + 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_path_means_what_it_says() -> TestResult {
+    for name in ["with space.db", "100%25.db", "a?mode=memory", "a#b.db", "file:uri.db", "-wal", "größe.db"]
+    {
+        let directory = tempfile::tempdir()?;
+        let path = directory.path().join(name);
+        let encoded = path.display().to_string().replace('%', "%25").replace('?', "%3F");
+        for opened in [
+            SqliteEngine::builder().path(&path).connect().await,
+            SqliteEngine::connect(&format!("sqlite://{encoded}")).await,
+        ] {
+            let engine = opened?;
+            let types = define(&engine).await;
+            let id = new_id(&engine).await;
+            let mut transaction = engine.begin().await?;
+            engine.commit_in(&append(types, id, 0, 1), &mut transaction).await.expect("written");
+            engine.finish(transaction).await?;
+            assert!(load(&engine, id).await.is_some());
+            engine.close().await?;
+        }
+        let files: Vec<_> = fs::read_dir(directory.path())?
+            .map(|file| Ok(file?.file_name()))
+            .collect::<Result<_, std::io::Error>>()?;
+        assert_eq!(files, [name], "nothing else is created");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_path_may_name_the_memory() -> TestResult {
+    let engine = SqliteEngine::builder().path(":memory:").connect().await?;
+    let types = define(&engine).await;
+    let id = new_id(&engine).await;
+    engine.commit(&append(types, id, 0, 1)).await.expect("a commit");
+    assert!(load(&engine, id).await.is_some());
+    refused(SqliteEngine::builder().path("").connect().await);
+    Ok(())
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_path_that_is_not_unicode_is_refused() -> TestResult {
+    use std::os::unix::ffi::OsStrExt as _;
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join(std::ffi::OsStr::from_bytes(b"\xff.db"));
+    let error = refused(SqliteEngine::builder().path(path).connect().await);
+    assert_eq!(error.kind(), EngineErrorKind::Misconfigured, "{error:?}");
+    assert_eq!(fs::read_dir(directory.path())?.count(), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn read_only_stays_read_only_whatever_comes_after() -> TestResult {
+    let place = Place::new();
+    let read_only = SqliteEngine::builder().read_only();
+    refused(read_only.clone().url(&place.url()).connect().await);
+    refused(read_only.clone().path(place.path()).connect().await);
+    assert!(!place.path().exists());
+    read_only.url(&format!("{}?mode=rwc", place.url())).connect().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_wait_may_be_without_end() -> TestResult {
+    let place = Place::new();
+    let engine = SqliteEngine::builder().path(place.path()).busy_timeout(Duration::MAX).connect().await?;
+    define(&engine).await;
+    engine.begin().await?.rollback().await?;
+    Ok(())
+}
+
+// In UTF-16 some characters become others, and two keys one.
+#[tokio::test]
+async fn a_database_of_another_encoding_is_refused() -> TestResult {
+    let place = Place::new();
+    place.shell().execute_batch("PRAGMA encoding = 'UTF-16'; CREATE TABLE mine (a)")?;
+    let error = refused(SqliteEngine::connect(&place.url()).await);
+    assert_eq!(error.kind(), EngineErrorKind::Incompatible);
+    assert_eq!(reason(&error), "the database keeps texts in UTF-16le, a store needs UTF-8");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_write_ahead_log_shrinks_again() -> TestResult {
+    let place = Place::new();
+    let engine = place.engine().await;
+    let types = define(&engine).await;
+    let reader = place.shell();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM evercore_events")?;
+    let id = new_id(&engine).await;
+    let mut changes = append(types, id, 0, 1);
+    changes.events[0].payload = Payload::encode(&"x".repeat(40_000_000))?;
+    engine.commit(&changes).await.expect("a commit");
+    let size = || fs::metadata(place.path().with_extension("db-wal")).map(|file| file.len());
+    assert!(size()? > 40_000_000);
+
+    reader.execute_batch("COMMIT")?;
+    for version in 1..=3 {
+        engine.commit(&append(types, id, version, 1)).await.expect("a commit");
+    }
+    assert!(size()? <= 16 << 20, "{}", size()?);
+    Ok(())
 }

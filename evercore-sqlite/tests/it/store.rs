@@ -5,7 +5,7 @@ use std::sync::Arc;
 use evercore::{
     AggregateTypeId, Codec, EventTypeId, Fingerprint, Payload, Position, Sequence,
     engine::{
-        CommitError, CommitOutcome, EventFilter, Idempotency, KeyChange, LoadedSnapshot, LogRead,
+        CommitError, CommitOutcome, EventFilter, Idempotency, KeyChange, LoadedSnapshot, LogPage, LogRead,
         NewSnapshot, PastCommit, StorageEngine, Timestamp,
     },
 };
@@ -168,6 +168,48 @@ async fn a_rare_event_is_found_page_by_page() -> TestResult {
         ..EventFilter::default()
     };
     assert_eq!(log(&engine, nothing).await, []);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_long_aggregate_is_read_page_by_page() -> TestResult {
+    let place = Place::new();
+    let engine = place.engine().await;
+    let types = define(&engine).await;
+    let mut names = crate::fixtures::names();
+    names.events.push("Rare".into());
+    let rare = engine.define_types(&names).await?.events[1].0;
+    let (long, other) = (new_id(&engine).await, new_id(&engine).await);
+    let mut changes = append(types, long, 0, 25_000);
+    changes.events[24_000].event_type = rare;
+    engine.commit(&changes).await.expect("a commit");
+    for version in 0..10 {
+        engine.commit(&append(types, other, version, 1)).await.expect("a commit");
+        engine.commit(&append(types, long, 25_000 + version, 1)).await.expect("a commit");
+    }
+    let whole = log(&engine, EventFilter { aggregate: Some(long), ..EventFilter::default() }).await;
+    assert!(whole.iter().map(|event| event.sequence.get()).eq(1..=25_010));
+
+    // From every kind of place: at an event of the aggregate, at one of another, before and after all.
+    let head = engine.head().await?;
+    for after in [0, 1, 24_999, 25_000, 25_001, 25_002, 25_019, 25_020, 30_000] {
+        let filter = EventFilter { aggregate: Some(long), ..EventFilter::default() };
+        let page = engine.read_log(&LogRead { filter, after: Position::new(after), limit: 9 }).await?;
+        let expected: Vec<_> =
+            whole.iter().filter(|event| event.position.get() > after).take(9).cloned().collect();
+        let end = if expected.len() == 9 { expected[8].position } else { head.max(Position::new(after)) };
+        assert_eq!(page, LogPage { events: expected, end }, "after {after}");
+    }
+
+    let filter =
+        EventFilter { aggregate: Some(long), event_types: Some([rare].into()), ..EventFilter::default() };
+    let first = LogRead { filter: filter.clone(), after: Position::START, limit: 10 };
+    let first = engine.read_log(&first).await?;
+    assert!(
+        first.events.is_empty() && first.end > Position::START && first.end < head,
+        "it stops on the way"
+    );
+    assert_eq!(log(&engine, filter).await.len(), 1);
     Ok(())
 }
 

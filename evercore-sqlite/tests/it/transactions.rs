@@ -79,6 +79,32 @@ async fn refusals_are_the_same_as_elsewhere() -> TestResult {
     Ok(())
 }
 
+// PostgreSQL would refuse to commit; here the caller is able to.
+#[tokio::test]
+async fn a_refused_commit_leaves_nothing_even_in_a_transaction_that_goes_on() -> TestResult {
+    let place = Place::new();
+    let engine = place.engine().await;
+    with_orders_table(&engine).await?;
+    let types = define(&engine).await;
+    let (first, second) = (new_id(&engine).await, new_id(&engine).await);
+    engine.commit(&create(types, first, "a")).await.expect("a commit");
+
+    let mut changes = append(types, first, 1, 1);
+    let stale = append(types, second, 5, 1);
+    changes.aggregates.extend(stale.aggregates);
+    changes.events.extend(stale.events);
+    let mut transaction = engine.begin().await?;
+    sqlx::query("INSERT INTO orders VALUES (7)").execute(&mut *transaction).await?;
+    let refused = engine.commit_in(&changes, &mut transaction).await;
+    assert!(matches!(refused, Err(CommitError::UnknownAggregate(id)) if id == second), "{refused:?}");
+    engine.finish(transaction).await?;
+
+    assert_eq!(orders(&engine).await?, 1);
+    let loaded = load(&engine, first).await.expect("it exists");
+    assert_eq!((loaded.version, loaded.events.len()), (Sequence::new(1), 1));
+    Ok(())
+}
+
 #[tokio::test]
 async fn both_drivers_write_the_same_rows() -> TestResult {
     let place = Place::new();

@@ -31,12 +31,16 @@
 //! # fn main() {}
 //! ```
 //!
+//! An engine that is a [`TransactionalEngine`](crate::engine::TransactionalEngine) also calls
+//! [`transactional_conformance_tests!`](crate::transactional_conformance_tests) with the same harness.
+//!
 //! Tests are named by subject and case, `natural_keys::keys_are_swapped_in_one_commit`. Several harnesses in
 //! one file stand in modules of their own, each with its call of the macro.
 
 #![expect(clippy::unwrap_used, reason = "cases fail by panicking, as tests do")]
 
 mod aggregates;
+mod callers_transactions;
 mod closing;
 mod events;
 mod fixtures;
@@ -77,25 +81,29 @@ async fn run<H: Harness, F: Future<Output = ()> + Send>(case: impl FnOnce(H) -> 
     assert!(done.is_ok(), "the case did not end within {LIMIT:?}");
 }
 
-/// Writes the list of cases down once: as functions that tests of other crates can call, and as the macro
-/// that writes these tests. (`$dollar` is how a macro writes a macro.)
+/// Writes a list of cases down once: as functions that tests of other crates can call, and as the macro that
+/// writes these tests. (`$dollar` is how a macro writes a macro.)
 macro_rules! cases {
-    ($dollar:tt $($subject:ident { $($case:ident)* })*) => {
-        /// What [`conformance_tests!`](crate::conformance_tests) calls.
+    (
+        $dollar:tt $(#[$docs:meta])* $tests:ident calls $cases:ident for $harness:path,
+        $($subject:ident { $($case:ident)* })*
+    ) => {
+        /// What the macro calls.
         #[doc(hidden)]
-        pub mod cases {
+        pub mod $cases {
             $(pub mod $subject {
-                use crate::conformance::{Harness, run, $subject};
+                #[allow(unused_imports, reason = "not every bound names an engine")]
+                use crate::{conformance::{Harness, run, $subject}, engine::TransactionalEngine};
 
-                $(pub async fn $case<H: Harness>() {
+                $(pub async fn $case<H: $harness>() {
                     run($subject::$case::<H>).await;
                 })*
             })*
         }
 
-        /// Writes one test for each case of the suite; see [`conformance`](crate::conformance).
+        $(#[$docs])*
         #[macro_export]
-        macro_rules! conformance_tests {
+        macro_rules! $tests {
             ($dollar harness:ty) => {
                 $(mod $subject {
                     #[allow(unused_imports, reason = "the harness may be named by an absolute path")]
@@ -103,7 +111,7 @@ macro_rules! cases {
 
                     $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
                     async fn $case() {
-                        $dollar crate::conformance::cases::$subject::$case::<$dollar harness>().await;
+                        $dollar crate::conformance::$cases::$subject::$case::<$dollar harness>().await;
                     })*
                 })*
             };
@@ -112,6 +120,24 @@ macro_rules! cases {
 }
 
 cases! { $
+    /// Writes one test for each case of a [`TransactionalEngine`](crate::engine::TransactionalEngine), besides
+    /// those of [`conformance_tests!`](crate::conformance_tests).
+    transactional_conformance_tests calls transactional_cases for Harness<Engine: TransactionalEngine>,
+    callers_transactions {
+        what_is_finished_is_there
+        what_is_rolled_back_is_not_there
+        nobody_sees_it_before_it_is_finished
+        several_commits_share_a_transaction
+        refusals_are_those_of_a_commit
+        after_a_refusal_and_a_rollback_the_store_goes_on
+        a_known_key_is_repeated
+        the_doorbell_rings_when_it_is_finished
+    }
+}
+
+cases! { $
+    /// Writes one test for each case of the suite; see [`conformance`](crate::conformance).
+    conformance_tests calls cases for Harness,
     types {
         a_new_store_has_none
         every_name_gets_an_id_of_its_own
