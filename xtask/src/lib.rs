@@ -2,9 +2,11 @@
 
 pub mod ci;
 mod count;
+pub mod db;
 mod examples;
 mod failure;
 mod manifest;
+pub mod postgres;
 pub mod run;
 pub mod test;
 pub mod tidy;
