@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::Read,
+    io::{self, Read},
     iter,
     net::{Ipv4Addr, TcpListener},
     ops::Range,
@@ -51,7 +51,7 @@ pub(super) fn start(
         options.lines(),
         nest.path.display()
     );
-    let mut log = File::open(log(&nest.path)).map_err(Failure::at(&nest.path))?;
+    let log = File::open(log(&nest.path)).map_err(Failure::at(&nest.path))?;
     let mut supervisor = account.command(Path::new("sh"), &nest.path);
     supervisor
         .args(["-c", SCRIPT, "supervisor"])
@@ -73,13 +73,9 @@ pub(super) fn start(
     let mut port = String::new();
     child.stdout.take().map(|mut stdout| stdout.read_to_string(&mut port));
     let Ok(port) = port.trim().parse() else {
-        let mut reason = Vec::new();
         // It has been removed, but can be read.
-        let _ = child.wait().and_then(|_| log.read_to_end(&mut reason));
-        return Err(Failure::new(format!(
-            "PostgreSQL did not start\n\n{}",
-            String::from_utf8_lossy(&reason)
-        )));
+        let reason = child.wait().and_then(|_| io::read_to_string(log)).unwrap_or_default();
+        return Err(Failure::new(format!("PostgreSQL did not start\n\n{reason}")));
     };
     Ok(Throwaway { nest: nest.path, users, port, password, programs, account: *account })
 }

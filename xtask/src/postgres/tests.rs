@@ -7,6 +7,7 @@ use std::{
     panic,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -38,7 +39,13 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(self.home.path());
+        let path = self.home.path();
+        for nest in fs::read_dir(path).into_iter().flatten().flatten() {
+            let _ = File::open(log(&nest.path())).and_then(|log| log.lock_shared());
+        }
+        let _ = fs::remove_file(path.join("lock"));
+        let removed = fs::remove_dir(path);
+        assert!(removed.is_ok() || thread::panicking(), "{} is not empty", path.display());
     }
 }
 
@@ -230,8 +237,7 @@ fn a_server_that_does_not_start_says_why_and_leaves_nothing() {
     let options = Options::new().with_setting("no_such_setting", "on");
     let failure = Server::shared(&place.home, &place.account, &options).expect_err("it cannot start");
     assert!(failure.to_string().contains("no_such_setting"), "{failure}");
-    let entries = fs::read_dir(place.home.path()).expect("it is a directory").flatten();
-    assert_eq!(entries.map(|entry| entry.file_name()).collect::<Vec<_>>(), ["lock"]);
+    // That nothing is left is what `Place` asserts.
 }
 
 #[test]
@@ -250,4 +256,36 @@ fn what_a_dead_supervisor_left_is_removed_by_the_next() {
     let traces = Traces::of(&nest(&next));
     drop(next);
     traces.are_gone();
+}
+
+#[test]
+fn users_that_come_and_go_all_have_a_server_that_stays() {
+    let place = Place::new();
+    let come_and_go = |times| {
+        for _ in 0..times {
+            let server = place.shared(0);
+            assert_eq!(query(&server, &server.url(), "SELECT 1").as_deref(), Ok("1"));
+        }
+    };
+    // Alone, each comes while the server of the one before is about to end.
+    come_and_go(40);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| come_and_go(5));
+        }
+    });
+}
+
+#[test]
+fn a_named_server_gives_databases_and_is_not_stopped() {
+    let owner = Server::private(&Options::new()).expect("a server");
+    let server = Server::named(&owner.url()).expect("a server");
+    let database = server.create_database().expect("a database");
+    assert_eq!(query(&server, &database.url(), "SELECT current_database()").as_deref(), Ok(database.name()));
+    let url = database.url();
+    drop(database);
+    assert!(query(&server, &url, "SELECT 1").is_err_and(|text| text.contains("does not exist")));
+    server.keep().expect("nothing is done");
+    server.stop().expect("nothing is done");
+    assert_eq!(query(&owner, &owner.url(), "SELECT 1").as_deref(), Ok("1"));
 }
