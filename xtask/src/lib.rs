@@ -1,4 +1,5 @@
-//! The tasks of this repository, for `cargo xtask`. They need a Rust toolchain and a C compiler, nothing more.
+//! The tasks of this repository, for `cargo xtask`. They need a Rust toolchain, a C compiler and
+//! PostgreSQL, nothing more.
 
 pub mod ci;
 mod count;

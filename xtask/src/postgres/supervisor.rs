@@ -51,11 +51,13 @@ pub(super) fn start(
         options.lines(),
         nest.path.display()
     );
+    let script = nest.path.join("supervisor.sh");
+    fs::write(&script, SCRIPT).map_err(Failure::at(&script))?;
+    account.own(&script)?;
     let log = File::open(log(&nest.path)).map_err(Failure::at(&nest.path))?;
     let mut supervisor = account.command(Path::new("sh"), &nest.path);
     supervisor
-        .args(["-c", SCRIPT, "supervisor"])
-        .arg(&nest.path)
+        .args([&script, &nest.path])
         .arg(linger.to_string())
         .args(free_ports().iter().map(u16::to_string))
         .env("PROGRAMS", programs.place())

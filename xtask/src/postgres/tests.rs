@@ -154,10 +154,12 @@ fn a_server_lingers_for_the_next_user_unless_told_that_nobody_comes() {
     drop(second);
     traces.are_gone();
 
-    let first = place.shared(10_000);
+    let before = Instant::now();
+    let first = place.shared(60);
     let traces = Traces::of(&nest(&first));
     first.leave().expect("it can be told");
     traces.are_gone();
+    assert!(before.elapsed() < Duration::from_secs(60), "it has waited");
 }
 
 #[test]
