@@ -85,8 +85,8 @@ fn nest(server: &Server) -> PathBuf {
 }
 
 /// What a client gets that connects to a URL.
-fn query(server: &Server, url: &str, statement: &str) -> Result<String, String> {
-    let mut psql = Command::new(&server.psql);
+fn query(psql: &Path, url: &str, statement: &str) -> Result<String, String> {
+    let mut psql = Command::new(psql);
     without_defaults(&mut psql);
     psql.args(["--no-psqlrc", "--no-password", "--tuples-only", "--no-align", "--dbname", url]);
     let answer = run(psql.args(["--command", statement])).map_err(|failure| failure.to_string());
@@ -97,15 +97,16 @@ fn query(server: &Server, url: &str, statement: &str) -> Result<String, String> 
 fn each_database_is_its_own_and_is_dropped() {
     let server = Server::for_tests().expect("a server");
     let (one, two) = (server.create_database().expect("one"), server.create_database().expect("two"));
-    query(&server, &one.url(), "CREATE TABLE mine (id int)").expect("it is a database");
-    assert_eq!(query(&server, &one.url(), "SELECT count(*) FROM mine").as_deref(), Ok("0"));
-    assert_eq!(query(&server, &two.url(), "SELECT current_database()").as_deref(), Ok(two.name()));
+    query(&server.psql, &one.url(), "CREATE TABLE mine (id int)").expect("it is a database");
+    assert_eq!(query(&server.psql, &one.url(), "SELECT count(*) FROM mine").as_deref(), Ok("0"));
+    assert_eq!(query(&server.psql, &two.url(), "SELECT current_database()").as_deref(), Ok(two.name()));
     assert!(
-        query(&server, &two.url(), "SELECT FROM mine").is_err_and(|text| text.contains("does not exist"))
+        query(&server.psql, &two.url(), "SELECT FROM mine")
+            .is_err_and(|text| text.contains("does not exist"))
     );
     let url = one.url();
     drop(one);
-    assert!(query(&server, &url, "SELECT 1").is_err_and(|text| text.contains("does not exist")));
+    assert!(query(&server.psql, &url, "SELECT 1").is_err_and(|text| text.contains("does not exist")));
 }
 
 #[test]
@@ -118,9 +119,9 @@ fn the_database_of_a_failed_test_is_kept() {
         panic::resume_unwind(Box::new("the test fails"));
     }));
     assert!(failed.is_err());
-    assert_eq!(query(&server, &url, "SELECT current_database()").as_ref(), Ok(&name));
+    assert_eq!(query(&server.psql, &url, "SELECT current_database()").as_ref(), Ok(&name));
     drop(Database { server: server.clone(), name });
-    assert!(query(&server, &url, "SELECT 1").is_err());
+    assert!(query(&server.psql, &url, "SELECT 1").is_err());
 }
 
 #[test]
@@ -133,7 +134,7 @@ fn all_users_share_a_server_until_the_last_has_gone() {
     let database = second.create_database().expect("a database");
     drop((first, second));
     // The database is a user, too.
-    assert_eq!(query(&database.server, &database.url(), "SELECT 1").as_deref(), Ok("1"));
+    assert_eq!(query(&database.server.psql, &database.url(), "SELECT 1").as_deref(), Ok("1"));
     drop(database);
     traces.are_gone();
     let third = place.shared(0);
@@ -168,7 +169,11 @@ fn a_server_that_is_kept_needs_no_users_and_ends_when_told() {
     let server = place.shared(0);
     let traces = Traces::of(&nest(&server));
     server.keep().expect("it can be told");
+    let (psql, url) = (server.psql.clone(), server.url());
     drop(server);
+    // To connect is not to use it: this would be cut off.
+    let count = query(&psql, &url, "SELECT count(*) FROM generate_series(1, 3000000)");
+    assert_eq!(count.as_deref(), Ok("3000000"));
     let lock = place.home.lock().expect("it can be locked");
     let found = place.home.join_running(&lock, &place.account).expect("it can be read");
     let found = Server::throwaway(found.expect("it still runs"));
@@ -206,13 +211,13 @@ fn a_private_server_is_stopped_killed_and_restarted_at_the_same_address() {
     let traces = Traces::of(&nest(&server));
     let database = server.create_database().expect("a database");
     let url = database.url();
-    assert_eq!(query(&server, &url, "SHOW fsync").as_deref(), Ok("on"));
-    query(&server, &url, "CREATE TABLE mine (id int)").expect("a table");
+    assert_eq!(query(&server.psql, &url, "SHOW fsync").as_deref(), Ok("on"));
+    query(&server.psql, &url, "CREATE TABLE mine (id int)").expect("a table");
     for hurt in [PrivateServer::shut_down, PrivateServer::kill_9] {
         hurt(&server).expect("it can be hurt");
-        assert!(query(&server, &url, "SELECT 1").is_err());
+        assert!(query(&server.psql, &url, "SELECT 1").is_err());
         server.restart().expect("it starts again");
-        assert_eq!(query(&server, &url, "SELECT count(*) FROM mine").as_deref(), Ok("0"));
+        assert_eq!(query(&server.psql, &url, "SELECT count(*) FROM mine").as_deref(), Ok("0"));
     }
     drop((database, server));
     traces.are_gone();
@@ -222,13 +227,13 @@ fn a_private_server_is_stopped_killed_and_restarted_at_the_same_address() {
 fn a_wrong_password_is_refused_and_other_roles_have_theirs() {
     let server = Server::private(&Options::new()).expect("a server");
     let database = server.create_database().expect("a database");
-    query(&server, &database.url(), "CREATE ROLE guest LOGIN PASSWORD 'secret'").expect("a role");
+    query(&server.psql, &database.url(), "CREATE ROLE guest LOGIN PASSWORD 'secret'").expect("a role");
     assert_eq!(
-        query(&server, &database.url_as("guest", "secret"), "SELECT current_user").as_deref(),
+        query(&server.psql, &database.url_as("guest", "secret"), "SELECT current_user").as_deref(),
         Ok("guest")
     );
     for role in ["guest", "evercore"] {
-        let refused = query(&server, &database.url_as(role, "wrong"), "SELECT 1");
+        let refused = query(&server.psql, &database.url_as(role, "wrong"), "SELECT 1");
         assert!(refused.is_err_and(|text| text.contains("password authentication failed")), "{role}");
     }
 }
@@ -266,7 +271,7 @@ fn users_that_come_and_go_all_have_a_server_that_stays() {
     let come_and_go = |times| {
         for _ in 0..times {
             let server = place.shared(0);
-            assert_eq!(query(&server, &server.url(), "SELECT 1").as_deref(), Ok("1"));
+            assert_eq!(query(&server.psql, &server.url(), "SELECT 1").as_deref(), Ok("1"));
         }
     };
     // Alone, each comes while the server of the one before is about to end.
@@ -283,11 +288,14 @@ fn a_named_server_gives_databases_and_is_not_stopped() {
     let owner = Server::private(&Options::new()).expect("a server");
     let server = Server::named(&owner.url()).expect("a server");
     let database = server.create_database().expect("a database");
-    assert_eq!(query(&server, &database.url(), "SELECT current_database()").as_deref(), Ok(database.name()));
+    assert_eq!(
+        query(&server.psql, &database.url(), "SELECT current_database()").as_deref(),
+        Ok(database.name())
+    );
     let url = database.url();
     drop(database);
-    assert!(query(&server, &url, "SELECT 1").is_err_and(|text| text.contains("does not exist")));
+    assert!(query(&server.psql, &url, "SELECT 1").is_err_and(|text| text.contains("does not exist")));
     server.keep().expect("nothing is done");
     server.stop().expect("nothing is done");
-    assert_eq!(query(&owner, &owner.url(), "SELECT 1").as_deref(), Ok("1"));
+    assert_eq!(query(&owner.psql, &owner.url(), "SELECT 1").as_deref(), Ok("1"));
 }
