@@ -6,6 +6,12 @@
 //! has a [`Database`] of its own, which is dropped when the test has passed. Tests that hurt a server have one for
 //! themselves, a [`PrivateServer`].
 //!
+//! ```no_run
+//! let database = xtask::postgres::Server::for_tests()?.create_database()?;
+//! println!("connect to {}", database.url());
+//! # xtask::Result::Ok(())
+//! ```
+//!
 //! # How a throwaway server ends
 //!
 //! A shell script (`supervisor.sh`) starts the server and waits at a named pipe. Whoever uses the server holds the

@@ -19,13 +19,23 @@ const WITHOUT_DURABILITY: [(&str, &str); 4] = [
 pub struct Options {
     settings: BTreeMap<String, String>,
     linger: u32,
+    primary: Option<Primary>,
+}
+
+/// Whose copy a server is.
+#[derive(Debug, Clone)]
+pub(super) struct Primary {
+    /// How to connect to it.
+    pub(super) connection: String,
+    /// Accounts are copied, too.
+    pub(super) password: String,
 }
 
 impl Options {
     /// Settings for tests.
     #[must_use]
     pub fn new() -> Self {
-        let options = Self { settings: BTreeMap::new(), linger: 5 };
+        let options = Self { settings: BTreeMap::new(), linger: 5, primary: None };
         let options =
             options.with_setting("max_connections", "300").with_setting("max_prepared_transactions", "10");
         WITHOUT_DURABILITY.iter().fold(options, |options, (name, value)| options.with_setting(*name, *value))
@@ -45,6 +55,16 @@ impl Options {
     pub fn with_setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.insert(name.into(), value.into());
         self
+    }
+
+    /// Not a new server, but a standby of another.
+    pub(super) fn with_primary(mut self, primary: Primary) -> Self {
+        self.primary = Some(primary);
+        self
+    }
+
+    pub(super) fn primary(&self) -> Option<&Primary> {
+        self.primary.as_ref()
     }
 
     /// How many seconds a shared server outlives its last user.

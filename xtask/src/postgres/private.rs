@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Server, supervisor::run, throwaway::Throwaway};
+use super::{Options, Server, options::Primary, supervisor::run, throwaway::Throwaway};
 use crate::{Failure, Result};
 
 /// A throwaway server that nobody else uses. It is gone soon after its last handle and database.
@@ -18,6 +18,19 @@ pub struct PrivateServer(Server);
 impl PrivateServer {
     pub(super) fn new(server: Server) -> Self {
         Self(server)
+    }
+
+    /// A server that follows this one by streaming replication and can be read.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be started.
+    pub fn standby(&self, options: &Options) -> Result<Self> {
+        let Some(Throwaway { password, .. }) = self.throwaway() else {
+            return Err(Failure::new("only a throwaway server can have a standby"));
+        };
+        let primary = Primary { connection: self.connection.clone(), password: password.clone() };
+        Server::private(&options.clone().with_primary(primary))
     }
 
     /// Shuts the server down, and its connections with it. [`restart`](Self::restart) starts it again.

@@ -44,7 +44,8 @@ pub(super) fn start(
     options: &Options,
     linger: u32,
 ) -> Result<Throwaway> {
-    let password = format!("{:016x}", random());
+    let primary = options.primary();
+    let password = primary.map_or_else(|| format!("{:016x}", random()), |primary| primary.password.clone());
     let users = Users::create(&nest.path, account)?;
     let settings = format!(
         "{}listen_addresses = '127.0.0.1'\nunix_socket_directories = '{}'\nunix_socket_permissions = 0700\n",
@@ -62,6 +63,7 @@ pub(super) fn start(
         .args(free_ports().iter().map(u16::to_string))
         .env("PROGRAMS", programs.place())
         .env("PASSWORD", &password)
+        .env("PRIMARY", primary.map_or("", |primary| &primary.connection))
         .env("SETTINGS", settings)
         .env("ACCESS", ACCESS)
         .stdin(Users::reader(&nest.path)?)

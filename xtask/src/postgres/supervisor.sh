@@ -27,9 +27,14 @@ trap end EXIT
 trap 'exit 1' HUP INT TERM
 
 create() {
-    printf '%s\n' "$PASSWORD" >password &&
+    if [ -n "$PRIMARY" ]; then
+        quietly "$PROGRAMS/pg_basebackup" --pgdata=data --dbname="$PRIMARY" --write-recovery-conf \
+            --checkpoint=fast --no-sync
+    else
+        printf '%s\n' "$PASSWORD" >password
         quietly "$PROGRAMS/initdb" --pgdata=data --username=evercore --pwfile=password \
-            --encoding=UTF8 --locale=C --no-sync --no-instructions &&
+            --encoding=UTF8 --locale=C --no-sync --no-instructions
+    fi &&
         printf '%s' "$SETTINGS" >>data/postgresql.conf &&
         printf '%s' "$ACCESS" >data/pg_hba.conf
 }

@@ -224,6 +224,20 @@ fn a_private_server_is_stopped_killed_and_restarted_at_the_same_address() {
 }
 
 #[test]
+fn a_standby_follows_its_primary_and_is_read_only() {
+    let primary = Server::private(&Options::new()).expect("a server");
+    let standby = primary.standby(&Options::new()).expect("a standby");
+    let (psql, there) = (&primary.psql, standby.url());
+    query(psql, &primary.url(), "CREATE TABLE mine (id int)").expect("a table");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while query(psql, &there, "SELECT count(*) FROM mine").as_deref() != Ok("0") {
+        assert!(Instant::now() < deadline, "the table does not arrive");
+    }
+    let refused = query(psql, &there, "DROP TABLE mine");
+    assert!(refused.is_err_and(|text| text.contains("read-only")));
+}
+
+#[test]
 fn a_wrong_password_is_refused_and_other_roles_have_theirs() {
     let server = Server::private(&Options::new()).expect("a server");
     let database = server.create_database().expect("a database");
