@@ -9,7 +9,7 @@
 //! ```no_run
 //! let database = xtask::postgres::Server::for_tests()?.create_database()?;
 //! println!("connect to {}", database.url());
-//! # xtask::Result::Ok(())
+//! # Ok::<(), xtask::Failure>(())
 //! ```
 //!
 //! # How a throwaway server ends
@@ -87,7 +87,7 @@ impl Server {
         let home = Home::new(&account)?;
         let nest = home.nest(&home.lock()?)?;
         let throwaway = supervisor::start(nest, &account, Programs::newest()?, options, 0)?;
-        Ok(PrivateServer::new(Self::throwaway(throwaway)))
+        Ok(PrivateServer::new(throwaway))
     }
 
     /// The server that runs already: the named one, or the throwaway server of this target directory.
@@ -102,7 +102,7 @@ impl Server {
         let account = Account::for_servers()?;
         let home = Home::new(&account)?;
         let found = home.join_running(&home.lock()?, &account)?;
-        Ok(found.map(Self::throwaway))
+        Ok(found.map(|running| Self::throwaway(running.into())))
     }
 
     /// An empty database that nobody else uses.
@@ -163,20 +163,20 @@ impl Server {
     fn shared(home: &Home, account: &Account, options: &Options) -> Result<Self> {
         let lock = home.lock()?;
         if let Some(running) = home.join_running(&lock, account)? {
-            return Ok(Self::throwaway(running));
+            return Ok(Self::throwaway(running.into()));
         }
         let throwaway =
             supervisor::start(home.nest(&lock)?, account, Programs::newest()?, options, options.linger())?;
         throwaway.publish()?;
-        Ok(Self::throwaway(throwaway))
+        Ok(Self::throwaway(throwaway.into()))
     }
 
-    fn throwaway(throwaway: Throwaway) -> Self {
+    fn throwaway(throwaway: Arc<Throwaway>) -> Self {
         Self {
             url: throwaway.url(),
             psql: throwaway.program("psql"),
             connection: throwaway.connection(),
-            throwaway: Some(Arc::new(throwaway)),
+            throwaway: Some(throwaway),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::{
     ops::Deref,
     path::PathBuf,
     process::Command,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -13,11 +14,15 @@ use crate::{Failure, Result};
 
 /// A throwaway server that nobody else uses. It is gone soon after its last handle and database.
 #[derive(Debug)]
-pub struct PrivateServer(Server);
+pub struct PrivateServer {
+    server: Server,
+    throwaway: Arc<Throwaway>,
+}
 
 impl PrivateServer {
-    pub(super) fn new(server: Server) -> Self {
-        Self(server)
+    pub(super) fn new(throwaway: Throwaway) -> Self {
+        let throwaway = Arc::new(throwaway);
+        Self { server: Server::throwaway(Arc::clone(&throwaway)), throwaway }
     }
 
     /// A server that follows this one by streaming replication and can be read.
@@ -26,10 +31,8 @@ impl PrivateServer {
     ///
     /// When it cannot be started.
     pub fn standby(&self, options: &Options) -> Result<Self> {
-        let Some(Throwaway { password, .. }) = self.throwaway() else {
-            return Err(Failure::new("only a throwaway server can have a standby"));
-        };
-        let primary = Primary { connection: self.connection.clone(), password: password.clone() };
+        let Throwaway { password, .. } = &*self.throwaway;
+        let primary = Primary { connection: self.throwaway.connection(), password: password.clone() };
         Server::private(&options.clone().with_primary(primary))
     }
 
@@ -58,7 +61,7 @@ impl PrivateServer {
         }
     }
 
-    /// Ends the server's main process with `kill -9`, as a power failure or the kernel's memory killer would.
+    /// Ends the server's main process with `kill -9`, as the kernel does when memory runs out.
     ///
     /// # Errors
     ///
@@ -75,23 +78,23 @@ impl PrivateServer {
     ///
     /// When there is no such process.
     pub fn kill_backend_9(&self, process: i32) -> Result {
+        // Such numbers stand for many processes.
+        if process <= 1 {
+            return Err(Failure::new(format!("{process} is not a process of the server")));
+        }
         kill_9(&process.to_string())
     }
 
     /// Where the server's files are.
     #[must_use]
     pub fn data_directory(&self) -> PathBuf {
-        self.throwaway().map(|throwaway| throwaway.nest.join("data")).unwrap_or_default()
+        self.throwaway.nest.join("data")
     }
 
     fn pg_ctl(&self, arguments: &[&str]) -> Result {
-        let Some(throwaway) = self.throwaway() else { return Ok(()) };
+        let throwaway = &self.throwaway;
         let mut command = throwaway.account.command(&throwaway.program("pg_ctl"), &throwaway.nest);
         run(command.args(arguments).args(["--pgdata=data", "--log=log"])).map(drop)
-    }
-
-    fn throwaway(&self) -> Option<&Throwaway> {
-        self.0.throwaway.as_deref()
     }
 }
 
@@ -99,7 +102,7 @@ impl Deref for PrivateServer {
     type Target = Server;
 
     fn deref(&self) -> &Server {
-        &self.0
+        &self.server
     }
 }
 

@@ -176,7 +176,7 @@ fn a_server_that_is_kept_needs_no_users_and_ends_when_told() {
     assert_eq!(count.as_deref(), Ok("3000000"));
     let lock = place.home.lock().expect("it can be locked");
     let found = place.home.join_running(&lock, &place.account).expect("it can be read");
-    let found = Server::throwaway(found.expect("it still runs"));
+    let found = Server::throwaway(found.expect("it still runs").into());
     assert_eq!(nest(&found), traces.nest);
     found.stop().expect("it can be told");
     traces.are_gone();
