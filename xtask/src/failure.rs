@@ -1,6 +1,6 @@
 //! The one way in which a task fails: with a text for the person who started it.
 
-use std::{fmt, io, path::Path};
+use std::{error::Error, fmt, io, path::Path};
 
 /// What a task returns.
 pub type Result<T = (), E = Failure> = std::result::Result<T, E>;
@@ -26,3 +26,5 @@ impl fmt::Display for Failure {
         f.write_str(&self.0)
     }
 }
+
+impl Error for Failure {}

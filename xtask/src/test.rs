@@ -5,6 +5,7 @@
 pub use crate::count::TestCount;
 use crate::{
     Result, examples,
+    postgres::{Server, install_if_missing},
     run::{Cargo, Output, Stream, step},
 };
 
@@ -14,10 +15,24 @@ use crate::{
 ///
 /// When one of them fails.
 pub fn test() -> Result<TestCount> {
+    let server = step("server", server)?;
+    let count = with_server();
+    // Whatever came of the tests: the last one to use the server ends it.
+    let left = server.leave();
+    count.and_then(|count| left.map(|()| count))
+}
+
+fn with_server() -> Result<TestCount> {
     let tests = step("tests", tests)?;
     let doctests = step("doctests", doctests)?;
     step("examples", examples::run)?;
     Ok(tests + doctests)
+}
+
+/// The PostgreSQL server that all tests share, so that it is there before the first and until after the last.
+fn server() -> Result<Server> {
+    install_if_missing()?;
+    Server::for_tests()
 }
 
 /// With cargo-nextest where it is installed, else with what every toolchain has.
