@@ -1,5 +1,136 @@
-//! The PostgreSQL engine of evercore.
+//! The PostgreSQL engine of `evercore`: one store for many processes and machines.
 //!
-//! There is nothing here yet: this crate holds the place, and the name, of the engine for production on many
-//! machines. Until it is there, `evercore-sqlite` serves everything that runs on one machine, with the same API
-//! and the same guarantees.
+//! ```no_run
+//! use evercore::{Aggregate, Apply, EventStore, event, state_event};
+//! use evercore_postgres::PostgresEngine;
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Debug, Default, Clone, Serialize, Deserialize, Aggregate)]
+//! #[aggregate(events(UserCreated, UserLoggedIn))]
+//! pub struct User {
+//!     pub email: String,
+//!     pub logins: u64,
+//! }
+//!
+//! #[state_event(User)]
+//! pub struct UserCreated {
+//!     pub email: String,
+//! }
+//!
+//! #[event]
+//! pub struct UserLoggedIn {}
+//!
+//! impl Apply<UserLoggedIn> for User {
+//!     fn apply(&mut self, _event: &UserLoggedIn) {
+//!         self.logins += 1;
+//!     }
+//! }
+//!
+//! evercore::registry!(pub Domain { User });
+//!
+//! #[tokio::main]
+//! async fn main() -> evercore::Result<()> {
+//!     let engine = PostgresEngine::connect("postgres://app:secret@localhost/app").await?;
+//!     let store = EventStore::open::<Domain>(engine).await?;
+//!
+//!     let ctx = store.begin();
+//!     let mut user = ctx.create_with_key::<User>("john@example.com").await?;
+//!     ctx.apply(&mut user, UserCreated { email: "john@example.com".into() })?;
+//!     ctx.apply(&mut user, UserLoggedIn {})?;
+//!     ctx.commit().await?;
+//!
+//!     let user = store.load_by_key::<User>("john@example.com").await?;
+//!     assert_eq!(user.logins, 1);
+//!     store.close().await?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! PostgreSQL 14.1 or later, no extension, a database in UTF-8.
+//!
+//! # Round trips
+//!
+//! A commit is one call of a function, whatever is in it. A load is one statement, for any number of
+//! aggregates. A page of the log is one where no position is missing.
+//!
+//! # The order of the log
+//!
+//! Positions are drawn before commits, so one that is lower can become visible later, and whoever remembers the
+//! last position that was seen loses events. Reading here never returns an event before all with lower
+//! positions are there, or will never be:
+//!
+//! * As long as positions follow on each other, nothing is missing, and nothing is waited for.
+//! * Where one is missing, readers wait for the transactions that have begun to append, which hold a lock on
+//!   the table of events. What is missing when those have ended was rolled back.
+//!
+//! Writers pay nothing for this, and wait for nobody but those who change the same aggregates. Transactions that
+//! do not append hold up no reader, however long they are open; one that has appended does until it ends.
+//! When that takes longer than a second there is a warning (of `tracing`) that names the
+//! session. A standby does not know who is appending: reading the log there is
+//! [`Unsupported`](evercore::engine::EngineErrorKind::Unsupported).
+//!
+//! This holds when rows enter `events` through [`commit`](evercore::Context::commit) and [`commit_in`] alone. When
+//! the server loses events that were read before, as a failover to a standby that lags behind can do, reading
+//! fails with [`Corrupt`](evercore::engine::EngineErrorKind::Corrupt). When the sequence of positions is behind the
+//! log, as after a switch to a logical replica, new connections are refused with an error that names the `setval`.
+//!
+//! # When a commit fails
+//!
+//! | what happened | error | written |
+//! | --- | --- | --- |
+//! | the server answered with a refusal | by what it said | nothing |
+//! | a deadlock, or a failed serialization | [`Busy`](evercore::engine::EngineErrorKind::Busy) | nothing |
+//! | no connection, or none that was free | [`ConnectionLost`](evercore::engine::EngineErrorKind::ConnectionLost), [`Timeout`](evercore::engine::EngineErrorKind::Timeout) | nothing |
+//! | the connection broke, or the answer took too long | `OutcomeUnknown` | everything or nothing |
+//!
+//! Each conflict is an `ERROR` in the server's log, because it is by an error that the server undoes what was
+//! done.
+//!
+//! # Connections
+//!
+//! The engine has connections of its own for reading and committing
+//! ([`pool_size`](PostgresEngineBuilder::pool_size)). They keep no state in their sessions, so that a pooler in
+//! transaction mode may stand in between, if it knows prepared statements (`PgBouncer` 1.21 or later, with
+//! `max_prepared_statements` above zero). [`PostgresEngine::pool`] is a pool for the application's own tables and for
+//! [`commit_in`]; [`PostgresEngine::from_pool`] takes one that is there already.
+//!
+//! Connections are encrypted with the feature `tls-rustls`, which is off by default; `sslmode` in the URL says
+//! whether they must be. An application that prefers what the system has turns on `tls-native-tls` of sqlx instead.
+//!
+//! [`watch`](evercore::engine::StorageEngine::watch) hears of the commits of the same engine. Those of other
+//! processes are found by looking.
+//!
+//! # The schema
+//!
+//! All tables live in a schema of their own, `evercore` unless said otherwise, and every statement names it: the
+//! `search_path` plays no role. Opening the store creates or migrates it, safe for any number of processes at
+//! once. Several stores may live in one database, under different schemas.
+//!
+//! In `psql`, `SELECT * FROM evercore.event_log` shows the events with names and payloads that can be read.
+//!
+//! Where applications may not create tables, somebody else applies the text of
+//! [`PostgresEngine::migrations_sql`], or calls [`PostgresEngine::migrate`] as a role that may, and applications open
+//! the store [without migration](PostgresEngineBuilder::without_migration). This is what their role needs:
+//!
+//! ```sql
+#![doc = include_str!("../sql/grants.sql")]
+//! ```
+//!
+//! A role that only reads needs `USAGE` on the schema and `SELECT` on all that is in it.
+
+mod commit;
+mod connections;
+mod engine;
+mod error;
+mod horizon;
+mod inspection;
+mod migrate;
+mod options;
+mod read;
+mod row;
+mod schema;
+mod statements;
+mod time;
+mod types;
+
+pub use self::{commit::commit_in, engine::PostgresEngine, options::PostgresEngineBuilder};

@@ -18,4 +18,6 @@ pub mod decisions {
     pub mod _0006_foreign_types_in_the_public_api {}
     #[doc = include_str!("../docs/decisions/0007-an-alias-of-an-aggregate-stays-its-stored-name.md")]
     pub mod _0007_an_alias_of_an_aggregate_stays_its_stored_name {}
+    #[doc = include_str!("../docs/decisions/0008-foreign-keys-on-postgresql.md")]
+    pub mod _0008_foreign_keys_on_postgresql {}
 }

@@ -1,0 +1,12 @@
+-- The transactions that have begun to append to the log and have not ended.
+SELECT server.is_standby, lock.virtualtransaction AS transaction
+FROM (SELECT pg_is_in_recovery() AS is_standby) AS server
+LEFT JOIN (
+    SELECT pg_locks.virtualtransaction
+    FROM pg_locks
+    WHERE pg_locks.locktype = 'relation'
+        AND pg_locks.database = (SELECT pg_database.oid FROM pg_database WHERE datname = current_database())
+        AND pg_locks.relation = '{schema}.events'::regclass
+        AND pg_locks.mode = 'RowExclusiveLock'
+        AND pg_locks.granted
+) AS lock ON true

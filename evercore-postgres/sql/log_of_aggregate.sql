@@ -1,0 +1,16 @@
+-- The sequences of an aggregate are in the order of the positions, and have the index.
+SELECT server.is_standby, event.*
+FROM (SELECT pg_is_in_recovery() AS is_standby) AS server
+LEFT JOIN LATERAL (
+    SELECT
+        position, aggregate_id, aggregate_type_id, event_type_id, sequence, time, recorded_at, reference, metadata,
+        codec, payload
+    FROM {schema}.events
+    WHERE aggregate_id = $6
+        AND position > $1
+        AND position <= $2
+        AND ($3::integer[] IS NULL OR aggregate_type_id = ANY ($3))
+        AND ($4::integer[] IS NULL OR event_type_id = ANY ($4))
+    ORDER BY sequence
+    LIMIT $5
+) AS event ON true

@@ -1,0 +1,243 @@
+//! The engine's own connections.
+//!
+//! A pool of sqlx sends a message of its own whenever a connection comes back. These connections do not: what
+//! is sent is what was asked for. A connection whose call was given up, or failed with anything but an answer
+//! of the server, is closed.
+
+use std::{
+    sync::{
+        Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use sqlx::{
+    ConnectOptions as _, Connection as _, PgConnection, PgPool,
+    postgres::{PgConnectOptions, PgRow},
+};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::timeout,
+};
+
+use crate::{
+    error::Problem,
+    inspection,
+    statements::{Query, Statements},
+};
+
+/// A connection that was idle for longer is asked whether it still lives, before anything depends on it.
+const TRUSTED: Duration = Duration::from_secs(5);
+
+/// Where connections go to.
+#[derive(Debug, Clone)]
+pub(crate) enum Target {
+    /// As the application said.
+    Options(Box<PgConnectOptions>),
+    /// To where the connections of this pool go.
+    Pool(PgPool),
+}
+
+impl Target {
+    fn options(&self) -> PgConnectOptions {
+        match self {
+            Self::Options(options) => (**options).clone(),
+            Self::Pool(pool) => (*pool.connect_options()).clone().disable_statement_logging(),
+        }
+    }
+}
+
+/// How many connections, and how long to wait.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) connections: u32,
+    pub(crate) connecting: Duration,
+    pub(crate) statement: Duration,
+}
+
+/// The connections of an engine; they are made when they are needed.
+pub(crate) struct Connections {
+    target: Target,
+    limits: Limits,
+    permits: Semaphore,
+    idle: Mutex<Vec<Idle>>,
+    closed: AtomicBool,
+    /// The store that the first connection found.
+    store: OnceLock<String>,
+}
+
+struct Idle {
+    connection: PgConnection,
+    since: Instant,
+}
+
+impl Connections {
+    pub(crate) fn new(target: Target, limits: Limits) -> Self {
+        let permits = Semaphore::new(usize::try_from(limits.connections).unwrap_or(Semaphore::MAX_PERMITS));
+        let (idle, closed, store) = (Mutex::default(), AtomicBool::new(false), OnceLock::new());
+        Self { target, limits, permits, idle, closed, store }
+    }
+
+    pub(crate) fn target(&self) -> &Target {
+        &self.target
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// A new connection, to whatever is there.
+    pub(crate) async fn connect(&self) -> Result<PgConnection, Problem> {
+        let options = self.target.options();
+        match timeout(self.limits.connecting, options.connect()).await {
+            Ok(connected) => Ok(connected?),
+            Err(_) => Err(Problem::NotReachedWithin(self.limits.connecting)),
+        }
+    }
+
+    /// Keeps a new connection for later use, if its server is one that can be trusted, and says which store it is.
+    pub(crate) async fn adopt(
+        &self,
+        connection: PgConnection,
+        statements: &Statements,
+    ) -> Result<&str, Problem> {
+        let connection = self.inspected(connection, statements).await?;
+        self.put_back(connection);
+        self.store.get().map(String::as_str).ok_or(Problem::NoAnswer)
+    }
+
+    /// A new connection that was looked at: it may go to another server than those before, but not to another store.
+    async fn inspected(
+        &self,
+        mut connection: PgConnection,
+        statements: &Statements,
+    ) -> Result<PgConnection, Problem> {
+        let limit = self.limits.statement;
+        let found = timeout(limit, inspection::inspect(&mut connection, statements)).await;
+        let found = found.map_err(|_| Problem::NoAnswerWithin(limit))??;
+        match self.store.get_or_init(|| found.clone()) == &found {
+            true => Ok(connection),
+            false => Err(Problem::OtherStore),
+        }
+    }
+
+    /// A connection for one caller. On a new one the server is inspected first.
+    pub(crate) async fn lease(&self, statements: &Statements) -> Result<Lease<'_>, Problem> {
+        self.refuse_closed()?;
+        let acquired = timeout(self.limits.connecting, self.permits.acquire()).await;
+        let permit = acquired.map_err(|_| Problem::NoConnectionWithin(self.limits.connecting))?;
+        self.lend(Some(permit.map_err(|_| Problem::Closed)?), statements).await
+    }
+
+    /// One beside those that are counted, for the one caller at a time who may hold it long: so that those
+    /// who write, and perhaps are waited for, have all others.
+    pub(crate) async fn lease_beside(&self, statements: &Statements) -> Result<Lease<'_>, Problem> {
+        self.lend(None, statements).await
+    }
+
+    async fn lend<'a>(
+        &'a self,
+        permit: Option<SemaphorePermit<'a>>,
+        statements: &Statements,
+    ) -> Result<Lease<'a>, Problem> {
+        self.refuse_closed()?;
+        let connection = match self.living().await {
+            Some(connection) => connection,
+            None => self.inspected(self.connect().await?, statements).await?,
+        };
+        Ok(Lease { connection: Some(connection), connections: self, _permit: permit })
+    }
+
+    /// The connection that was used last, if it is of use.
+    async fn living(&self) -> Option<PgConnection> {
+        let idle = self.idle().pop()?;
+        let mut connection = idle.connection;
+        if idle.since.elapsed() < TRUSTED {
+            return Some(connection);
+        }
+        match timeout(self.limits.connecting, connection.ping()).await {
+            Ok(Ok(())) => Some(connection),
+            _ => {
+                self.idle().clear();
+                None
+            }
+        }
+    }
+
+    fn put_back(&self, connection: PgConnection) {
+        if !self.is_closed() {
+            self.idle().push(Idle { connection, since: Instant::now() });
+        }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    fn refuse_closed(&self) -> Result<(), Problem> {
+        match self.is_closed() {
+            true => Err(Problem::Closed),
+            false => Ok(()),
+        }
+    }
+
+    /// Runs a statement on one of the connections.
+    pub(crate) async fn fetch(
+        &self,
+        statements: &Statements,
+        query: Query<'_>,
+    ) -> Result<Vec<PgRow>, Problem> {
+        self.lease(statements).await?.fetch(query).await
+    }
+
+    /// Lets what is under way finish; nothing else is taken on.
+    pub(crate) async fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        let all = self.permits.acquire_many(self.limits.connections).await;
+        let idle = std::mem::take(&mut *self.idle());
+        for Idle { connection, .. } in idle {
+            if let Ok(Err(error)) = timeout(self.limits.connecting, connection.close()).await {
+                tracing::debug!(%error, "a connection did not close properly");
+            }
+        }
+        drop(all);
+        self.permits.close();
+    }
+}
+
+/// A connection in use. It goes back when it is dropped between two calls.
+pub(crate) struct Lease<'a> {
+    connection: Option<PgConnection>,
+    connections: &'a Connections,
+    _permit: Option<SemaphorePermit<'a>>,
+}
+
+impl Lease<'_> {
+    /// Runs a statement.
+    pub(crate) async fn fetch(&mut self, query: Query<'_>) -> Result<Vec<PgRow>, Problem> {
+        let mut connection = self.connection.take().ok_or(Problem::Closed)?;
+        let limit = self.connections.limits.statement;
+        let Ok(answered) = timeout(limit, query.fetch_all(&mut connection)).await else {
+            return Err(Problem::NoAnswerWithin(limit));
+        };
+        let answered = answered.map_err(Problem::from);
+        match &answered {
+            Err(problem) if problem.is_of_connection() => self.connections.idle().clear(),
+            _ => self.connection = Some(connection),
+        }
+        answered
+    }
+}
+
+impl Drop for Lease<'_> {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.connections.put_back(connection);
+        }
+    }
+}

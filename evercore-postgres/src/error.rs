@@ -1,0 +1,200 @@
+//! What can go wrong inside, and what callers see of it.
+
+use std::time::Duration;
+
+use evercore::{
+    AggregateId, Sequence,
+    engine::{CommitError, EngineError, EngineErrorKind},
+};
+use sqlx::{
+    error::DatabaseError,
+    postgres::{PgDatabaseError, PgSeverity},
+};
+
+/// The engine's name in errors and traces.
+pub(crate) const ENGINE: &str = "postgres";
+
+/// What went wrong; [`during`](Self::during) makes it a public error.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Problem {
+    #[error(transparent)]
+    Server(#[from] sqlx::Error),
+    #[error("there was no answer within {0:?}")]
+    NoAnswerWithin(Duration),
+    #[error("no connection was free within {0:?}")]
+    NoConnectionWithin(Duration),
+    #[error("the server could not be reached within {0:?}")]
+    NotReachedWithin(Duration),
+    #[error("the answer has no rows")]
+    NoAnswer,
+    #[error("the URL is not of the form postgres://USER:PASSWORD@HOST:PORT/DATABASE")]
+    Url,
+    #[error(
+        "{0:?} cannot be the name of a schema: at most 63 letters, digits and underscores, no digit first, no pg_"
+    )]
+    SchemaName(String),
+    #[error("the schema has version {found}, this version of the library knows those up to {known}")]
+    NewerSchema { found: i64, known: i64 },
+    #[error("the schema has version {found} and must be migrated to {known}")]
+    OlderSchema { found: i64, known: i64 },
+    #[error("the server has version {0}, PostgreSQL 14.1 or later is needed")]
+    OldServer(i32),
+    #[error("the database is encoded in {0}, UTF8 is needed")]
+    Encoding(String),
+    #[error("the sequence {0} was altered: it must have INCREMENT 1, CACHE 1 and NO CYCLE")]
+    Sequence(String),
+    #[error(
+        "the log ends at position {head}, but its sequence has drawn no further than {last_drawn}; run {repair}"
+    )]
+    SequenceBehind { head: i64, last_drawn: i64, repair: String },
+    #[error("a new connection found another store than those before")]
+    OtherStore,
+    #[error("the log ends at position {head}, but was read up to {known} before: the server lost events")]
+    Rewound { head: i64, known: i64 },
+    #[error(
+        "the server is a standby, which cannot tell what of the log is settled; read the log on the primary"
+    )]
+    Standby,
+    #[error("{what} has the impossible value {value:?}")]
+    Impossible { what: &'static str, value: String },
+    #[error("the connection broke while the transaction was committed: it is as a whole, or not at all")]
+    InDoubt(#[source] Box<Problem>),
+    #[error("the engine was closed")]
+    Closed,
+}
+
+impl Problem {
+    /// The public form; `operation` completes "cannot …".
+    pub(crate) fn during(self, operation: &'static str) -> EngineError {
+        EngineError::new(ENGINE, operation, self.kind(), self)
+    }
+
+    fn kind(&self) -> EngineErrorKind {
+        match self {
+            Self::Server(error) => kind_of(error),
+            Self::NoAnswerWithin(_) | Self::NoConnectionWithin(_) | Self::NotReachedWithin(_) => {
+                EngineErrorKind::Timeout
+            }
+            Self::NewerSchema { .. }
+            | Self::OlderSchema { .. }
+            | Self::Sequence(_)
+            | Self::OtherStore
+            | Self::SequenceBehind { .. } => EngineErrorKind::Incompatible,
+            Self::NoAnswer | Self::Rewound { .. } | Self::Impossible { .. } => EngineErrorKind::Corrupt,
+            Self::OldServer(_) | Self::Encoding(_) | Self::Standby => EngineErrorKind::Unsupported,
+            Self::Closed => EngineErrorKind::Closed,
+            Self::InDoubt(_) => EngineErrorKind::Other,
+            Self::Url | Self::SchemaName(_) => EngineErrorKind::Misconfigured,
+        }
+    }
+
+    /// What the server answered, when it answered.
+    pub(crate) fn answer(&self) -> Option<&PgDatabaseError> {
+        match self {
+            Self::Server(error) => answer_of(error),
+            _ => None,
+        }
+    }
+
+    /// Whether the connection is of no use any more: it broke, the server ended it, or an answer is still
+    /// to come.
+    pub(crate) fn is_of_connection(&self) -> bool {
+        self.answer().is_none_or(|answer| {
+            let is_fatal = matches!(answer.severity(), PgSeverity::Fatal | PgSeverity::Panic);
+            is_fatal || is_end(answer.code())
+        })
+    }
+
+    /// Whether the server could not put the transaction in an order with those of others.
+    pub(crate) fn is_serialization_failure(&self) -> bool {
+        self.answer().is_some_and(|answer| answer.code() == "40001")
+    }
+
+    /// The same problem as one of a `COMMIT`, after which trying again is not safe when it may have been made.
+    pub(crate) fn of_finish(self) -> Self {
+        match self.is_of_connection() {
+            true => Self::InDoubt(Box::new(self)),
+            false => self,
+        }
+    }
+
+    /// What it means for a commit that was sent. After an error that the server answered with nothing was
+    /// written; otherwise it may have been.
+    pub(crate) fn of_commit(self) -> CommitError {
+        if let Some(refusal) = self.answer().and_then(refusal) {
+            return refusal;
+        }
+        let sent = !matches!(self, Self::Server(sqlx::Error::Encode(_)));
+        match sent && self.is_of_connection() {
+            true => CommitError::OutcomeUnknown(self.during("commit")),
+            false => CommitError::Engine(self.during("commit")),
+        }
+    }
+}
+
+impl From<Problem> for CommitError {
+    /// Of a problem after which nothing is written.
+    fn from(problem: Problem) -> Self {
+        Self::Engine(problem.during("commit"))
+    }
+}
+
+/// What `commit_v1` refuses by codes of its own.
+fn refusal(answer: &PgDatabaseError) -> Option<CommitError> {
+    let mut numbers = answer.detail().unwrap_or_default().split(' ').map_while(|number| number.parse().ok());
+    let aggregate = AggregateId::new(numbers.next()?);
+    match answer.code() {
+        "EV001" => Some(CommitError::Conflict { aggregate, actual: numbers.next().map(Sequence::new) }),
+        "EV002" => Some(CommitError::UnknownAggregate(aggregate)),
+        "EV003" => Some(CommitError::DuplicateKey(aggregate)),
+        _ => None,
+    }
+}
+
+fn answer_of(error: &sqlx::Error) -> Option<&PgDatabaseError> {
+    error.as_database_error().and_then(<dyn DatabaseError>::try_downcast_ref)
+}
+
+/// Whether the server ended the connection with these words.
+fn is_end(code: &str) -> bool {
+    matches!(code, "57P01" | "57P02" | "57P03" | "57P05")
+}
+
+fn kind_of(error: &sqlx::Error) -> EngineErrorKind {
+    if let Some(answer) = answer_of(error) {
+        return kind_of_code(answer.code());
+    }
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::BeginFailed => EngineErrorKind::ConnectionLost,
+        sqlx::Error::PoolTimedOut => EngineErrorKind::Timeout,
+        sqlx::Error::PoolClosed => EngineErrorKind::Closed,
+        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::RowNotFound => {
+            EngineErrorKind::Corrupt
+        }
+        _ => EngineErrorKind::Other,
+    }
+}
+
+fn kind_of_code(code: &str) -> EngineErrorKind {
+    match code {
+        // Serialization failure, deadlock, lock not available, too many connections.
+        "40001" | "40P01" | "55P03" | "53300" => EngineErrorKind::Busy,
+        // Statement canceled.
+        "57014" => EngineErrorKind::Timeout,
+        // A read-only transaction or server; no privilege.
+        "25006" | "42501" => EngineErrorKind::ReadOnly,
+        "53100" => EngineErrorKind::StorageFull,
+        // No such database, schema, table, column, function.
+        "3D000" | "3F000" | "42P01" | "42703" | "42883" => EngineErrorKind::Incompatible,
+        // Another store under the same names.
+        "EV004" => EngineErrorKind::Unsupported,
+        // Rows that the checks of a commit make impossible.
+        "23505" | "23503" | "23514" | "XX001" | "XX002" => EngineErrorKind::Corrupt,
+        code if is_end(code) || code.starts_with("08") => EngineErrorKind::ConnectionLost,
+        _ => EngineErrorKind::Other,
+    }
+}

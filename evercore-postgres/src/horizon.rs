@@ -1,0 +1,134 @@
+//! How far the log is settled: no event that becomes visible later has a position up to there.
+//!
+//! Positions are drawn before commits, so an event can become visible after one with a higher position. A
+//! transaction that appends holds a lock on the table of events from before it draws a position until its
+//! events can be seen. So where no position is missing all is settled, and where one is missing it is enough
+//! to wait for those who hold that lock. What is missing then was rolled back.
+
+use std::{
+    collections::HashSet,
+    sync::atomic::{AtomicI64, Ordering},
+    time::Duration,
+};
+
+use evercore::Position;
+use sqlx::Row as _;
+use tokio::{
+    sync::Mutex,
+    time::{Instant, sleep},
+};
+
+use crate::{
+    connections::{Connections, Lease},
+    error::Problem,
+    row,
+    statements::Statements,
+};
+
+/// How long to wait at first before looking again; doubled each time, up to the longest.
+const SHORTEST_PAUSE: Duration = Duration::from_micros(500);
+const LONGEST_PAUSE: Duration = Duration::from_millis(16);
+
+/// After so long people are told who holds up the readers.
+const STALL: Duration = Duration::from_secs(1);
+
+/// What an engine knows of the settled part of the log.
+#[derive(Debug, Default)]
+pub(crate) struct Horizon {
+    known: AtomicI64,
+    settling: Mutex<()>,
+}
+
+impl Horizon {
+    /// Up to here everything is settled. It holds for statements that are sent after this call.
+    pub(crate) fn known(&self) -> Position {
+        Position::new(self.known.load(Ordering::SeqCst))
+    }
+
+    /// Says that everything up to `position` is settled.
+    pub(crate) fn raise(&self, position: Position) {
+        self.known.fetch_max(position.get(), Ordering::SeqCst);
+    }
+
+    /// Settles everything that could be seen when this was called, and says how far that is.
+    ///
+    /// Each step is a statement of its own, on one connection, outside of any transaction: a role may have
+    /// its transactions see a single moment. An error on the way gives up what was found so far.
+    pub(crate) async fn settle(
+        &self,
+        connections: &Connections,
+        statements: &Statements,
+    ) -> Result<Position, Problem> {
+        // One waits for all.
+        let _one_at_a_time = self.settling.lock().await;
+        let mut connection = connections.lease_beside(statements).await?;
+        let head = match self.head(&mut connection, statements).await? {
+            Head::Settled(head) => head,
+            Head::AfterGap(head) => {
+                // The locks are looked up after the head was seen, and before anything is read again.
+                let appending = appending(&mut connection, statements).await?;
+                outlast(connection, connections, statements, appending).await?;
+                head
+            }
+        };
+        self.raise(head);
+        Ok(head)
+    }
+
+    async fn head(&self, connection: &mut Lease<'_>, statements: &Statements) -> Result<Head, Problem> {
+        let known = self.known();
+        let rows = connection.fetch(statements.head(known)).await?;
+        let row = row::refuse_standby(&rows)?;
+        let (head, later): (i64, i64) = (row.try_get("head")?, row.try_get("later")?);
+        let known = known.get();
+        if head < known {
+            return Err(Problem::Rewound { head, known });
+        }
+        Ok(match head - known == later {
+            true => Head::Settled(Position::new(head)),
+            false => Head::AfterGap(Position::new(head)),
+        })
+    }
+}
+
+/// The last event, and whether events before it may be missing.
+enum Head {
+    Settled(Position),
+    AfterGap(Position),
+}
+
+/// Waits until these transactions have ended. Those that begin to append meanwhile draw higher positions.
+async fn outlast(
+    mut connection: Lease<'_>,
+    connections: &Connections,
+    statements: &Statements,
+    mut transactions: HashSet<String>,
+) -> Result<(), Problem> {
+    let (begun, mut pause, mut told) = (Instant::now(), SHORTEST_PAUSE, false);
+    while !transactions.is_empty() {
+        if connections.is_closed() {
+            return Err(Problem::Closed);
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+        let now = appending(&mut connection, statements).await?;
+        transactions.retain(|transaction| now.contains(transaction));
+        if !told && begun.elapsed() >= STALL && !transactions.is_empty() {
+            told = true;
+            let transactions: Vec<_> = transactions.iter().cloned().collect();
+            let rows = connection.fetch(statements.sessions(&transactions)).await?;
+            let sessions: Option<String> = rows.first().map(|row| row.try_get(0)).transpose()?.flatten();
+            let sessions = sessions.unwrap_or_default();
+            tracing::warn!(sessions, "readers of the log wait for transactions that have appended to it");
+        }
+    }
+    Ok(())
+}
+
+/// The transactions that have begun to append and have not ended.
+async fn appending(connection: &mut Lease<'_>, statements: &Statements) -> Result<HashSet<String>, Problem> {
+    let rows = connection.fetch(statements.appending()).await?;
+    row::refuse_standby(&rows)?;
+    let transactions: Result<HashSet<Option<String>>, _> = rows.iter().map(|row| row.try_get(1)).collect();
+    Ok(transactions?.into_iter().flatten().collect())
+}

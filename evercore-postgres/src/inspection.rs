@@ -1,0 +1,35 @@
+//! What is looked at on every new connection: it may go to another server than the one before.
+
+use sqlx::{PgConnection, Row as _};
+
+use crate::{error::Problem, statements::Statements};
+
+/// PostgreSQL 14.1: before, a prepared transaction could change its virtual id while readers wait for it.
+const OLDEST: i32 = 140_001;
+
+/// Refuses servers and stores on which the order of the log cannot be kept, and says which store it is.
+pub(crate) async fn inspect(
+    connection: &mut PgConnection,
+    statements: &Statements,
+) -> Result<String, Problem> {
+    let row = statements.inspect().fetch_one(connection).await?;
+    let version: i32 = row.try_get("server_version")?;
+    if version < OLDEST {
+        return Err(Problem::OldServer(version));
+    }
+    let encoding: String = row.try_get("encoding")?;
+    if encoding != "UTF8" {
+        return Err(Problem::Encoding(encoding));
+    }
+    let sequence: String = row.try_get("sequence")?;
+    let (increment, cache): (i64, i64) = (row.try_get("increment")?, row.try_get("cache")?);
+    if increment != 1 || cache != 1 || row.try_get("cycle")? {
+        return Err(Problem::Sequence(sequence));
+    }
+    let (head, last_drawn): (i64, i64) = (row.try_get("head")?, row.try_get("last_drawn")?);
+    if last_drawn < head {
+        let repair = format!("SELECT setval('{sequence}', {head})");
+        return Err(Problem::SequenceBehind { head, last_drawn, repair });
+    }
+    Ok(row.try_get("store")?)
+}

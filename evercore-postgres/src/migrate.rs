@@ -1,0 +1,98 @@
+//! Bringing a schema to the one of this version of the library.
+
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
+
+use crate::{
+    error::Problem,
+    schema::Schema,
+    statements::{self, Statements},
+};
+
+/// The steps in order: step 1 is the first. A step that was released is never edited.
+const STEPS: &[(&str, &str)] = &[
+    ("event store", include_str!("../migrations/0001_event_store.sql")),
+    ("commit", include_str!("../migrations/0002_commit.sql")),
+];
+
+/// The schema version that this version of the library reads and writes.
+#[expect(clippy::cast_possible_wrap, reason = "there are not that many steps")]
+pub(crate) const KNOWN: i64 = STEPS.len() as i64;
+
+/// Applies the steps that are missing, all in one transaction: a process that dies on the way leaves the
+/// schema as it was, and of several that start at once one migrates and the others find it done.
+pub(crate) async fn migrate(
+    connection: &mut PgConnection,
+    schema: &Schema,
+    statements: &Statements,
+) -> Result<(), Problem> {
+    if version(connection, statements).await? == KNOWN {
+        return Ok(());
+    }
+    // Each statement has to see what the one before the lock did.
+    let mut transaction = connection.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
+    statements.lock_migrations().execute(&mut *transaction).await?;
+    apply_missing(&mut transaction, schema, statements).await?;
+    Ok(transaction.commit().await?)
+}
+
+/// Fails when the schema is not the one of this version.
+pub(crate) async fn check(connection: &mut PgConnection, statements: &Statements) -> Result<(), Problem> {
+    match version(connection, statements).await? {
+        KNOWN => Ok(()),
+        found => Err(Problem::OlderSchema { found, known: KNOWN }),
+    }
+}
+
+/// All steps, for people who apply them by hand.
+pub(crate) fn sql(schema: &Schema) -> String {
+    let mut text = String::from("BEGIN;\n\n");
+    for statement in [statements::CREATE_SCHEMA, statements::CREATE_MIGRATIONS_TABLE] {
+        text.push_str(&format!("{};\n\n", schema.text(statement).trim_end()));
+    }
+    for (version, (name, step)) in (1..).zip(STEPS) {
+        let note =
+            format!("INSERT INTO {{schema}}.migrations (version, name) VALUES ({version}, '{name}');\n\n");
+        text.push_str(&schema.text(step));
+        text.push_str(&schema.text(&note));
+    }
+    text.push_str("COMMIT;\n");
+    text
+}
+
+async fn apply_missing(
+    connection: &mut PgConnection,
+    schema: &Schema,
+    statements: &Statements,
+) -> Result<(), Problem> {
+    let found = version(connection, statements).await?;
+    let exists = statements.find_migrations_table().fetch_one(&mut *connection).await?;
+    // Even where there is nothing to create it needs the right to create schemas.
+    if !exists.try_get::<bool, _>("has_schema")? {
+        run(connection, schema, statements::CREATE_SCHEMA).await?;
+    }
+    run(connection, schema, statements::CREATE_MIGRATIONS_TABLE).await?;
+    for (version, (name, step)) in (1..).zip(STEPS).filter(|(version, _)| *version > found) {
+        tracing::info!(version, name, "migrating the event store");
+        run(connection, schema, step).await?;
+        statements.insert_migration(version, name).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+async fn run(connection: &mut PgConnection, schema: &Schema, text: &str) -> Result<(), Problem> {
+    sqlx::raw_sql(AssertSqlSafe(schema.text(text))).execute(connection).await?;
+    Ok(())
+}
+
+/// The version of the schema, 0 when there is none.
+async fn version(connection: &mut PgConnection, statements: &Statements) -> Result<i64, Problem> {
+    let exists = statements.find_migrations_table().fetch_one(&mut *connection).await?;
+    if !exists.try_get::<bool, _>("has_table")? {
+        return Ok(0);
+    }
+    let found = statements.schema_version().fetch_one(connection).await?.try_get("version")?;
+    if found > KNOWN {
+        return Err(Problem::NewerSchema { found, known: KNOWN });
+    }
+    Ok(found)
+}

@@ -1,0 +1,177 @@
+//! How to open a store.
+
+use std::{fmt, num::NonZero, time::Duration};
+
+use evercore::engine::EngineError;
+use sqlx::{ConnectOptions as _, PgPool, postgres::PgConnectOptions};
+
+use crate::{
+    connections::{Limits, Target},
+    engine::PostgresEngine,
+    error::Problem,
+    schema::Schema,
+};
+
+/// What connections are called in `pg_stat_activity`, unless said otherwise.
+const APPLICATION_NAME: &str = "evercore";
+
+/// How to open a store; begin with [`PostgresEngine::builder`].
+///
+/// ```
+/// use std::{num::NonZero, time::Duration};
+///
+/// use evercore_postgres::PostgresEngine;
+///
+/// # async fn open() -> Result<(), Box<dyn std::error::Error>> {
+/// let engine = PostgresEngine::builder()
+///     .url("postgres://app:secret@db.example.com/orders")
+///     .schema("order_events")
+///     .pool_size(NonZero::new(20).ok_or("it is not zero")?)
+///     .statement_timeout(Duration::from_secs(5))
+///     .connect()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use = "nothing is opened before `connect`"]
+pub struct PostgresEngineBuilder {
+    target: Option<Source>,
+    application_name: Option<String>,
+    pub(crate) schema: String,
+    pub(crate) limits: Limits,
+    pub(crate) migration: Migration,
+}
+
+/// Where the database is, as the application says.
+#[derive(Clone)]
+enum Source {
+    Url(String),
+    Pool(PgPool),
+}
+
+/// Who brings the schema to this version of the library.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Migration {
+    OnConnect,
+    Manual,
+}
+
+impl PostgresEngineBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            target: None,
+            application_name: None,
+            schema: "evercore".to_owned(),
+            limits: Limits {
+                connections: 10,
+                connecting: Duration::from_secs(10),
+                statement: Duration::from_secs(30),
+            },
+            migration: Migration::OnConnect,
+        }
+    }
+
+    /// In this database: `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, with the parameters that sqlx knows, for
+    /// example `?sslmode=require`. What the URL leaves open is taken from the environment, as `psql` does it.
+    pub fn url(mut self, url: &str) -> Self {
+        self.target = Some(Source::Url(url.to_owned()));
+        self
+    }
+
+    /// In the database of a pool. The engine makes connections of its own to where the pool's connections go,
+    /// and uses the pool for [transactions](evercore::engine::TransactionalEngine::begin) alone. The pool stays
+    /// the application's: closing the engine does not close it.
+    pub fn pool(mut self, pool: PgPool) -> Self {
+        self.target = Some(Source::Pool(pool));
+        self
+    }
+
+    /// In this schema, `evercore` unless said otherwise: letters, digits and underscores. Several stores can
+    /// live in one database under different schemas.
+    pub fn schema(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.schema);
+        self
+    }
+
+    /// How many connections the engine uses at most for reading and committing, 10 unless said otherwise. On top
+    /// come one for the reader that waits until the log is settled, and those for transactions: they are those of
+    /// the pool that was given, or of one with as many.
+    pub fn pool_size(mut self, connections: NonZero<u32>) -> Self {
+        self.limits.connections = connections.get();
+        self
+    }
+
+    /// How long to wait for the server's answer, 30 seconds unless said otherwise. Reading fails with
+    /// [`Timeout`](evercore::engine::EngineErrorKind::Timeout) then; a commit may still be made, so that its
+    /// outcome is unknown. It is this process that waits no longer, not a setting of the session.
+    pub fn statement_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.statement = timeout;
+        self
+    }
+
+    /// How long to wait for a connection, 10 seconds unless said otherwise.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.connecting = timeout;
+        self
+    }
+
+    /// What the connections are called in `pg_stat_activity`. Otherwise it is what the URL or the environment
+    /// says, or `evercore`.
+    pub fn application_name(mut self, name: &str) -> Self {
+        self.application_name = Some(name.to_owned());
+        self
+    }
+
+    /// Leaves the schema alone, for roles that may not create tables, and for people who migrate in a step of
+    /// their own: with [`PostgresEngine::migrate`] or with the text of [`PostgresEngine::migrations_sql`]. A
+    /// schema of another version is refused.
+    pub fn without_migration(mut self) -> Self {
+        self.migration = Migration::Manual;
+        self
+    }
+
+    /// Opens the store.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectionLost`](evercore::engine::EngineErrorKind::ConnectionLost) or
+    /// [`Timeout`](evercore::engine::EngineErrorKind::Timeout) when the server cannot be reached;
+    /// [`Incompatible`](evercore::engine::EngineErrorKind::Incompatible) when there is no such database, its
+    /// schema is not one that this version of the library knows, or the sequence of the log is behind the log;
+    /// [`Unsupported`](evercore::engine::EngineErrorKind::Unsupported) when the server is too old or the database
+    /// is not encoded in UTF-8; and when the server refuses the user, or the schema cannot be migrated.
+    pub async fn connect(self) -> Result<PostgresEngine, EngineError> {
+        PostgresEngine::open(self).await.map_err(|problem| problem.during("open the store"))
+    }
+
+    /// Where to connect to, and under which schema.
+    pub(crate) fn resolve(&self) -> Result<(Target, Schema), Problem> {
+        let target = match &self.target {
+            Some(Source::Pool(pool)) => Target::Pool(pool.clone()),
+            Some(Source::Url(url)) => Target::Options(Box::new(self.options(url)?)),
+            None => return Err(Problem::Url),
+        };
+        Ok((target, Schema::new(&self.schema)?))
+    }
+
+    /// Nothing of the URL stands in the error: it may hold a password.
+    fn options(&self, url: &str) -> Result<PgConnectOptions, Problem> {
+        let known = url.starts_with("postgres://") || url.starts_with("postgresql://");
+        let options: PgConnectOptions = url.parse().ok().filter(|_| known).ok_or(Problem::Url)?;
+        let name = self.application_name.as_deref().or(options.get_application_name());
+        let name = name.unwrap_or(APPLICATION_NAME).to_owned();
+        // Old poolers refuse a startup parameter that nothing here depends on.
+        Ok(options.application_name(&name).extra_float_digits(None).disable_statement_logging())
+    }
+}
+
+impl fmt::Debug for PostgresEngineBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresEngineBuilder")
+            .field("schema", &self.schema)
+            .field("limits", &self.limits)
+            .field("migration", &self.migration)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,152 @@
+//! Connections that break, and answers that do not come.
+
+use std::{sync::Arc, time::Duration};
+
+use evercore::engine::{CommitError, EngineErrorKind, StorageEngine, TransactionalEngine};
+use evercore_postgres::PostgresEngine;
+
+use crate::fixtures::{Place, TestResult, append, commit_new, define, load, new_id, run};
+
+/// Ends all other sessions of the database.
+const END_SESSIONS: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name = 'evercore'";
+
+#[tokio::test]
+async fn a_commit_whose_connection_breaks_is_of_unknown_outcome() -> TestResult {
+    let place = Place::new().await;
+    let engine = Arc::new(place.engine().await);
+    let types = define(&engine).await;
+    let id = new_id(&engine).await;
+    engine.commit(&append(types, id, 0, 1)).await.expect("a commit");
+    let (mut busy, mut session) = (place.session().await, place.session().await);
+    run(&mut busy, "BEGIN; SELECT * FROM evercore.aggregates FOR UPDATE").await;
+    let committing = {
+        let engine = Arc::clone(&engine);
+        tokio::spawn(async move { engine.commit(&append(types, id, 1, 1)).await })
+    };
+    let blocked = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0";
+    while sqlx::query_scalar::<_, i64>(blocked).fetch_one(&mut session).await? == 0 {}
+    run(&mut session, END_SESSIONS).await;
+    let answer = committing.await?;
+    assert!(
+        matches!(&answer, Err(CommitError::OutcomeUnknown(error)) if error.kind() == EngineErrorKind::ConnectionLost),
+        "{answer:?}"
+    );
+
+    run(&mut busy, "COMMIT").await;
+    engine.commit(&append(types, id, 1, 1)).await.expect("the engine goes on");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_transaction_whose_connection_breaks_is_not_to_be_tried_again_blindly() -> TestResult {
+    let place = Place::new().await;
+    let engine = place.engine().await;
+    let types = define(&engine).await;
+    let id = new_id(&engine).await;
+    let mut transaction = engine.begin().await?;
+    engine.commit_in(&append(types, id, 0, 1), &mut transaction).await.expect("it is written");
+    run(&mut place.session().await, END_SESSIONS).await;
+    let error = engine.finish(transaction).await.expect_err("the connection is gone");
+    assert!(!error.is_temporary(), "{error:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn connections_that_broke_while_idle_are_replaced() -> TestResult {
+    let place = Place::new().await;
+    let engine = place.engine().await;
+    let types = define(&engine).await;
+    commit_new(&engine, types, 1).await;
+    run(&mut place.session().await, END_SESSIONS).await;
+    let error = engine.types().await.expect_err("the connection is gone");
+    assert_eq!(error.kind(), EngineErrorKind::ConnectionLost);
+    assert!(error.is_temporary());
+    engine.types().await?;
+    commit_new(&engine, types, 1).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_come_in_time_is_a_timeout() -> TestResult {
+    let place = Place::new().await;
+    drop(place.engine().await);
+    let builder = PostgresEngine::builder().url(&place.url()).statement_timeout(Duration::from_millis(300));
+    let engine = builder.connect().await?;
+    let types = define(&engine).await;
+    let id = new_id(&engine).await;
+    let mut busy = place.session().await;
+    run(&mut busy, "BEGIN; LOCK TABLE evercore.aggregates").await;
+    let answer = engine.commit(&append(types, id, 0, 1)).await;
+    assert!(
+        matches!(&answer, Err(CommitError::OutcomeUnknown(error)) if error.kind() == EngineErrorKind::Timeout),
+        "{answer:?}"
+    );
+    let error = engine.aggregate_ids(types.user, None, 1).await.expect_err("nobody answers");
+    assert_eq!(error.kind(), EngineErrorKind::Timeout);
+
+    run(&mut busy, "COMMIT").await;
+    let version = loop {
+        // The server goes on with the commit when the table is free.
+        if let Some(found) = load(&engine, id).await {
+            break found.version;
+        }
+    };
+    assert_eq!(version.get(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_that_takes_no_writes_is_read_only() -> TestResult {
+    let place = Place::new().await;
+    let engine = place.engine().await;
+    let types = define(&engine).await;
+    commit_new(&engine, types, 1).await;
+    let database = place.database();
+    let set = format!("ALTER DATABASE {database} SET default_transaction_read_only TO on");
+    run(&mut place.session().await, set).await;
+    let engine = place.engine().await;
+    let error = engine.reserve_ids(1).await.expect_err("it takes no writes");
+    assert_eq!(error.kind(), EngineErrorKind::ReadOnly);
+    define(&engine).await;
+    assert_eq!(crate::fixtures::log(&engine).await.len(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_table_that_is_gone_is_incompatible() -> TestResult {
+    let place = Place::new().await;
+    let engine = place.engine().await;
+    let types = define(&engine).await;
+    run(&mut place.session().await, "ALTER TABLE evercore.aggregates RENAME TO elsewhere").await;
+    let error = engine.aggregate_ids(types.user, None, 1).await.expect_err("there is no such table");
+    assert_eq!(error.kind(), EngineErrorKind::Incompatible);
+    Ok(())
+}
+
+#[tokio::test]
+async fn another_store_behind_the_same_address_is_not_used() -> TestResult {
+    let place = Place::new().await;
+    let engine = place.engine().await;
+    define(&engine).await;
+    run(&mut place.session().await, "DROP SCHEMA evercore CASCADE").await;
+    define(&place.engine().await).await;
+    run(&mut place.session().await, END_SESSIONS).await;
+    engine.types().await.expect_err("the connection is gone");
+    let error = engine.types().await.expect_err("it is another store");
+    assert_eq!(error.kind(), EngineErrorKind::Incompatible);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_new_connection_that_is_not_answered_is_a_timeout() -> TestResult {
+    let place = Place::new().await;
+    drop(place.engine().await);
+    let mut busy = place.session().await;
+    run(&mut busy, "BEGIN; LOCK TABLE evercore.events").await;
+    let builder = PostgresEngine::builder().url(&place.url()).statement_timeout(Duration::from_millis(200));
+    let error = builder.connect().await.expect_err("nobody answers");
+    assert_eq!(error.kind(), EngineErrorKind::Timeout);
+    Ok(())
+}

@@ -1,0 +1,14 @@
+//! What only this database has: sessions side by side, roles, several stores, the wire.
+
+mod commits;
+mod failures;
+mod fixtures;
+mod horizon;
+mod open;
+mod random_writers;
+mod roles;
+mod round_trips;
+mod servers;
+mod stalls;
+mod transactions;
+mod view;
