@@ -2,7 +2,8 @@
 //! of work over several of them, snapshots, natural keys, and a log of all events in one order.
 //!
 //! Plain structs are annotated, and a backend crate is picked: `evercore-memory` for tests, `evercore-sqlite`
-//! for everything on one machine. The API and its guarantees are the same on all of them.
+//! for everything on one machine, `evercore-postgres` for many. The API and its guarantees are the same on all of
+//! them.
 //!
 //! ```
 //! use evercore::{Aggregate, Apply, EventStore, RetryPolicy, event, state_event};
