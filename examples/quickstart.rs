@@ -1,17 +1,19 @@
-//! Stores users in a SQLite file and rebuilds them from their events.
+//! Stores users and rebuilds them from their events.
 //!
 //! ```text
-//! cargo run --example quickstart              # in quickstart.db
-//! cargo run --example quickstart -- my.db     # in another file
+//! cargo run --example quickstart                                           # in the SQLite file quickstart.db
+//! cargo run --example quickstart -- my.db                                  # in another file
+//! cargo run --example quickstart -- postgres://app:secret@localhost/app    # in a PostgreSQL database
 //! ```
 //!
 //! Run it twice: the second run finds what the first one wrote.
 
 #![allow(missing_docs, reason = "the names of a small program say it")]
 
+mod connect;
+
 use chrono::{DateTime, Utc};
-use evercore::{Aggregate, Apply, EventStore, LogFilter, Position, RetryPolicy, event, state_event};
-use evercore_sqlite::SqliteEngine;
+use evercore::{Aggregate, Apply, LogFilter, Position, RetryPolicy, event, state_event};
 use serde::{Deserialize, Serialize};
 
 /// The state of a user, rebuilt from the three events.
@@ -61,10 +63,8 @@ const KEY: &str = "john@example.com";
 
 #[tokio::main]
 async fn main() -> evercore::Result<()> {
-    let path = std::env::args().nth(1).unwrap_or_else(|| "quickstart.db".to_owned());
-    let engine = SqliteEngine::connect(&format!("sqlite://{path}")).await?;
-    let store = EventStore::open::<Domain>(engine).await?;
-    println!("opened {path}");
+    let url = std::env::args().nth(1).unwrap_or_else(|| "quickstart.db".to_owned());
+    let store = connect::connect::<Domain>(&url).await?;
 
     if !store.read_only().exists_by_key::<User>(KEY).await? {
         // A unit of work: nothing is written before `commit`, which writes everything at once.

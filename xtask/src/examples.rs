@@ -4,42 +4,47 @@ use std::{fs, path::Path};
 
 use crate::{
     Failure, Result,
+    postgres::Server,
     run::{Cargo, Stream, root},
 };
 
 /// Programs that measure. They take minutes, mean nothing in a debug build, and are only built.
 const MEASUREMENTS: &[&str] = &["snapshot_interval"];
 
-/// Runs every file of `examples/`.
-pub(crate) fn run() -> Result {
+/// The program that is run twice on each engine: it has to find what it stored.
+const QUICKSTART: &str = "quickstart";
+
+/// Runs every file of `examples/`, and the quickstart on PostgreSQL as well.
+pub(crate) fn run(server: &Server) -> Result {
     Cargo::new("build --quiet --workspace --all-features --examples").run()?;
     let names = names(&root().join("examples"))?;
-    for name in names.into_iter().filter(|name| !MEASUREMENTS.contains(&name.as_str())) {
-        let example = Example::new(name)?;
-        let first = example.run()?;
-        if example.name == "quickstart" {
-            let second = example.run()?;
-            quickstart_remembers(&first, &second).map_err(|reason| example.cargo.failure(&reason))?;
-        }
+    for name in names.iter().filter(|name| !MEASUREMENTS.contains(&name.as_str()) && *name != QUICKSTART) {
+        Example::new(name)?.run()?;
     }
-    Ok(())
+    Example::new(QUICKSTART)?.remembers()?;
+    let database = server.create_database()?;
+    Example::new(QUICKSTART)?.with_argument(&database.url()).remembers()
 }
 
 struct Example {
-    name: String,
     cargo: Cargo,
 }
 
 impl Example {
     /// Prepares an empty directory for it below `target/`.
-    fn new(name: String) -> Result<Self> {
-        let directory = root().join("target").join("examples").join(&name);
+    fn new(name: &str) -> Result<Self> {
+        let directory = root().join("target").join("examples").join(name);
         if directory.exists() {
             fs::remove_dir_all(&directory).map_err(Failure::at(&directory))?;
         }
         fs::create_dir_all(&directory).map_err(Failure::at(&directory))?;
-        let cargo = Cargo::new("run --quiet --all-features --example").with_argument(name.as_str());
-        Ok(Self { name, cargo: cargo.in_directory(directory) })
+        let cargo = Cargo::new("run --quiet --all-features --example").with_argument(name);
+        Ok(Self { cargo: cargo.in_directory(directory) })
+    }
+
+    /// What it is told on its command line.
+    fn with_argument(self, argument: &str) -> Self {
+        Self { cargo: self.cargo.with_argument("--").with_argument(argument) }
     }
 
     /// Runs it and returns what it printed.
@@ -47,6 +52,12 @@ impl Example {
         eprintln!("{}", self.cargo);
         let output = self.cargo.run_reading(Stream::Stdout)?;
         if output.succeeded { Ok(output.text) } else { Err(self.cargo.failure(&"the example failed")) }
+    }
+
+    /// Runs it twice: the second run has to find what the first one stored.
+    fn remembers(&self) -> Result {
+        let (first, second) = (self.run()?, self.run()?);
+        quickstart_remembers(&first, &second).map_err(|reason| self.cargo.failure(&reason))
     }
 }
 

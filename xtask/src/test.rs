@@ -16,16 +16,16 @@ use crate::{
 /// When one of them fails.
 pub fn test() -> Result<TestCount> {
     let server = step("server", server)?;
-    let count = with_server();
+    let count = with(&server);
     // Whatever came of the tests: the last one to use the server ends it.
     let left = server.leave();
     count.and_then(|count| left.map(|()| count))
 }
 
-fn with_server() -> Result<TestCount> {
+fn with(server: &Server) -> Result<TestCount> {
     let tests = step("tests", tests)?;
     let doctests = step("doctests", doctests)?;
-    step("examples", examples::run)?;
+    step("examples", || examples::run(server))?;
     Ok(tests + doctests)
 }
 
