@@ -27,6 +27,8 @@ use crate::{
     statements::{Query, Statements},
 };
 
+/// What connections are called in `pg_stat_activity`, unless said otherwise.
+pub(crate) const APPLICATION_NAME: &str = "evercore";
 /// A connection that was idle for longer is asked whether it still lives, before anything depends on it.
 const TRUSTED: Duration = Duration::from_secs(5);
 
@@ -40,7 +42,14 @@ pub(crate) enum Target {
 }
 
 impl Target {
-    fn options(&self) -> PgConnectOptions {
+    /// The same, for connections of the doorbell, which can be told from others in `pg_stat_activity`.
+    pub(crate) fn for_doorbell(&self) -> Self {
+        let options = self.options();
+        let name = format!("{} doorbell", options.get_application_name().unwrap_or(APPLICATION_NAME));
+        Self::Options(Box::new(options.application_name(&name)))
+    }
+
+    pub(crate) fn options(&self) -> PgConnectOptions {
         match self {
             Self::Options(options) => (**options).clone(),
             Self::Pool(pool) => (*pool.connect_options()).clone().disable_statement_logging(),

@@ -5,8 +5,8 @@ use std::{fmt, sync::OnceLock};
 use evercore::{
     AggregateId, AggregateTypeId, NaturalKey, Position,
     engine::{
-        Changes, CommitError, CommitOutcome, Doorbell, EngineError, IdBlock, Listener, Load, LoadedAggregate,
-        LogPage, LogRead, PastCommit, StorageEngine, Timestamp, TransactionalEngine, TypeCatalog, TypeNames,
+        Changes, CommitError, CommitOutcome, EngineError, IdBlock, Listener, Load, LoadedAggregate, LogPage,
+        LogRead, PastCommit, StorageEngine, Timestamp, TransactionalEngine, TypeCatalog, TypeNames,
     },
 };
 use sqlx::{
@@ -17,6 +17,7 @@ use sqlx::{
 use crate::{
     commit,
     connections::{Connections, Target},
+    doorbell::SharedDoorbell,
     error::{ENGINE, Problem},
     horizon::Horizon,
     migrate,
@@ -38,7 +39,7 @@ pub struct PostgresEngine {
     /// The id of the store, by which transactions of another one are known.
     store: String,
     horizon: Horizon,
-    doorbell: Doorbell,
+    doorbell: SharedDoorbell,
     pool: OnceLock<PgPool>,
 }
 
@@ -96,7 +97,7 @@ impl PostgresEngine {
 
     pub(crate) async fn open(builder: PostgresEngineBuilder) -> Result<Self, Problem> {
         let (target, schema) = builder.resolve()?;
-        let statements = Statements::new(&schema);
+        let (statements, contacts) = (Statements::new(&schema), builder.contacts(&target)?);
         let connections = Connections::new(target, builder.limits);
         let mut first = connections.connect().await?;
         match builder.migration {
@@ -104,7 +105,8 @@ impl PostgresEngine {
             Migration::Manual => migrate::check(&mut first, &statements).await?,
         }
         let store = connections.adopt(first, &statements).await?.to_owned();
-        let (horizon, doorbell, pool) = (Horizon::default(), Doorbell::new(), OnceLock::new());
+        let doorbell = SharedDoorbell::new(&store, contacts, builder.limits, statements.clone())?;
+        let (horizon, pool) = (Horizon::default(), OnceLock::new());
         Ok(Self { connections, statements, schema, store, horizon, doorbell, pool })
     }
 
@@ -242,7 +244,8 @@ impl StorageEngine for PostgresEngine {
         self.log().locate(since).await.map_err(|problem| problem.during("find a time in the log"))
     }
 
-    /// Rings after commits of this engine. Those of other processes are found by looking.
+    /// Rings after commits of this engine, and soon after those of others on the same store, as far as it
+    /// [listens](PostgresEngineBuilder::listen_url) for them.
     fn watch(&self) -> Listener {
         self.doorbell.listen()
     }
@@ -252,6 +255,7 @@ impl StorageEngine for PostgresEngine {
         if let Some(pool) = self.pool.get() {
             pool.close().await;
         }
+        self.doorbell.close().await;
         Ok(())
     }
 }

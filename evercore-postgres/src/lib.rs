@@ -97,8 +97,17 @@
 //! Connections are encrypted with the feature `tls-rustls`, which is off by default; `sslmode` in the URL says
 //! whether they must be. An application that prefers what the system has turns on `tls-native-tls` of sqlx instead.
 //!
-//! [`watch`](evercore::engine::StorageEngine::watch) hears of the commits of the same engine. Those of other
-//! processes are found by looking.
+//! # Waking readers
+//!
+//! [`watch`](evercore::engine::StorageEngine::watch) hears of commits at once when they are of the same engine, and a
+//! little later when they are of another one on the same store, in whatever process. Engines tell each other by
+//! notifications (`NOTIFY`), which cost a commit nothing: they are sent after it, on a connection of their own, and many
+//! commits share one. The connection that listens for them is made when somebody watches for the first time, and
+//! made again when it breaks. Both are called like the others in `pg_stat_activity`, with `doorbell` behind it.
+//!
+//! A pooler in transaction mode passes no notifications on. Behind one, say where the server itself is
+//! ([`listen_url`](PostgresEngineBuilder::listen_url)), or do [without](PostgresEngineBuilder::without_listening).
+//! Notifications only wake: one that is lost makes readers late, and nothing else.
 //!
 //! # The schema
 //!
@@ -120,6 +129,7 @@
 
 mod commit;
 mod connections;
+mod doorbell;
 mod engine;
 mod error;
 mod horizon;

@@ -6,14 +6,12 @@ use evercore::engine::EngineError;
 use sqlx::{ConnectOptions as _, PgPool, postgres::PgConnectOptions};
 
 use crate::{
-    connections::{Limits, Target},
+    connections::{APPLICATION_NAME, Limits, Target},
+    doorbell::Contacts,
     engine::PostgresEngine,
     error::Problem,
     schema::Schema,
 };
-
-/// What connections are called in `pg_stat_activity`, unless said otherwise.
-const APPLICATION_NAME: &str = "evercore";
 
 /// How to open a store; begin with [`PostgresEngine::builder`].
 ///
@@ -41,6 +39,7 @@ pub struct PostgresEngineBuilder {
     pub(crate) schema: String,
     pub(crate) limits: Limits,
     pub(crate) migration: Migration,
+    listening: Listening,
 }
 
 /// Where the database is, as the application says.
@@ -57,6 +56,14 @@ pub(crate) enum Migration {
     Manual,
 }
 
+/// Where the engine listens for commits of other processes.
+#[derive(Clone)]
+enum Listening {
+    Here,
+    At(String),
+    Nowhere,
+}
+
 impl PostgresEngineBuilder {
     pub(crate) fn new() -> Self {
         Self {
@@ -69,6 +76,7 @@ impl PostgresEngineBuilder {
                 statement: Duration::from_secs(30),
             },
             migration: Migration::OnConnect,
+            listening: Listening::Here,
         }
     }
 
@@ -95,8 +103,9 @@ impl PostgresEngineBuilder {
     }
 
     /// How many connections the engine uses at most for reading and committing, 10 unless said otherwise. On top
-    /// come one for the reader that waits until the log is settled, and those for transactions: they are those of
-    /// the pool that was given, or of one with as many.
+    /// come one for the reader that waits until the log is settled, one that tells other processes of commits and
+    /// one that listens for theirs, and those for transactions: they are those of the pool that was given, or of
+    /// one with as many.
     pub fn pool_size(mut self, connections: NonZero<u32>) -> Self {
         self.limits.connections = connections.get();
         self
@@ -120,6 +129,21 @@ impl PostgresEngineBuilder {
     /// says, or `evercore`.
     pub fn application_name(mut self, name: &str) -> Self {
         self.application_name = Some(name.to_owned());
+        self
+    }
+
+    /// Listens at this URL for commits of other processes, instead of where the engine's other connections go. For a
+    /// store behind a pooler in transaction mode, which passes no notifications on: this is the URL of the server
+    /// itself. When listening fails there is a warning (of `tracing`), and readers find those commits by looking.
+    pub fn listen_url(mut self, url: &str) -> Self {
+        self.listening = Listening::At(url.to_owned());
+        self
+    }
+
+    /// Does not listen for commits of other processes, which readers find by looking then. Those who listen in other
+    /// processes still hear of the commits of this one.
+    pub fn without_listening(mut self) -> Self {
+        self.listening = Listening::Nowhere;
         self
     }
 
@@ -153,6 +177,16 @@ impl PostgresEngineBuilder {
             None => return Err(Problem::Url),
         };
         Ok((target, Schema::new(&self.schema)?))
+    }
+
+    /// Where to be in contact with other processes.
+    pub(crate) fn contacts(&self, target: &Target) -> Result<Contacts, Problem> {
+        let hear = match &self.listening {
+            Listening::Here => Some(target.clone()),
+            Listening::At(url) => Some(Target::Options(Box::new(self.options(url)?))),
+            Listening::Nowhere => None,
+        };
+        Ok(Contacts { tell: target.clone(), hear })
     }
 
     /// Nothing of the URL stands in the error: it may hold a password.

@@ -18,7 +18,7 @@ pub(crate) type Query<'q> = sqlx::query::Query<'q, Postgres, PgArguments>;
 macro_rules! texts {
     ($($name:ident = $file:literal;)*) => {
         /// The texts of all statements, for one schema.
-        #[derive(Debug)]
+        #[derive(Debug, Clone)]
         pub(crate) struct Statements {
             $($name: SqlStr,)*
         }
@@ -53,6 +53,7 @@ texts! {
     appending = "appending";
     sessions = "sessions";
     locate = "locate";
+    notify = "notify";
 }
 
 /// Makes the schema, if it does not exist.
@@ -213,6 +214,11 @@ impl Statements {
     /// Where events recorded at a time or later begin, up to `head`.
     pub(crate) fn locate<'q>(&self, since: Timestamp, head: Position) -> Query<'q> {
         sqlx::query(self.locate.clone()).bind(Time(since)).bind(head.get())
+    }
+
+    /// Wakes all who listen on a channel.
+    pub(crate) fn notify<'q>(&self, channel: &'q str) -> Query<'q> {
+        sqlx::query(self.notify.clone()).bind(channel)
     }
 }
 

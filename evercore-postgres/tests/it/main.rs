@@ -1,6 +1,7 @@
 //! What only this database has: sessions side by side, roles, several stores, the wire.
 
 mod commits;
+mod doorbell;
 mod failures;
 mod fixtures;
 mod horizon;
@@ -12,3 +13,4 @@ mod servers;
 mod stalls;
 mod transactions;
 mod view;
+mod warnings;

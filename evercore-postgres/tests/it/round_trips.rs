@@ -1,7 +1,7 @@
 //! How often the server is asked: a proxy counts the messages that ask for an answer.
 
 use std::{
-    io,
+    io, mem,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -57,25 +57,28 @@ async fn pass_on(client: TcpStream, server: TcpStream, asked: Arc<AtomicUsize>) 
     count(from_client, to_server, asked).await
 }
 
-/// Reads message by message. The first has no type; then `S` asks for the answer to all before it, and `Q` is a
+/// Reads message by message. The first has no type, and says what the connection is called: that of the doorbell, which
+/// is used after a commit and not for it, is not counted. Then `S` asks for the answer to all before it, and `Q` is a
 /// statement that wants one at once.
 async fn count(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, asked: Arc<AtomicUsize>) -> io::Result<()> {
-    let mut is_first = true;
+    let (mut is_first, mut is_counted) = (true, true);
     loop {
         let mut message = Vec::new();
         if !is_first {
             let kind = from.read_u8().await?;
-            if matches!(kind, b'S' | b'Q') {
+            if is_counted && matches!(kind, b'S' | b'Q') {
                 asked.fetch_add(1, Ordering::SeqCst);
             }
             message.push(kind);
         }
-        is_first = false;
         let length = from.read_u32().await?;
         message.extend(length.to_be_bytes());
         let body = message.len();
         message.resize(body + length as usize - 4, 0);
         from.read_exact(&mut message[body..]).await?;
+        if mem::take(&mut is_first) {
+            is_counted = !String::from_utf8_lossy(&message).contains("\0evercore doorbell\0");
+        }
         to.write_all(&message).await?;
     }
 }
