@@ -1,19 +1,21 @@
 //! The PostgreSQL engine passes the suite.
 
+#[path = "it/database.rs"]
+mod database;
+
 use evercore::conformance::Harness;
 use evercore_postgres::PostgresEngine;
-use xtask::postgres::{Database, Server};
+
+use self::database::OwnDatabase;
 
 /// Keeps a database.
-struct Postgres(Database);
+struct Postgres(OwnDatabase);
 
 impl Harness for Postgres {
     type Engine = PostgresEngine;
 
     async fn create() -> Self {
-        let create = || Server::for_tests().and_then(|server| server.create_database());
-        let created = tokio::task::spawn_blocking(create).await.expect("it does not panic");
-        Self(created.expect("a database"))
+        Self(OwnDatabase::create().await)
     }
 
     async fn open(&self) -> PostgresEngine {

@@ -13,22 +13,22 @@ use evercore::{
 use evercore_postgres::PostgresEngine;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Postgres, Transaction};
 use tokio::task::JoinHandle;
-use xtask::postgres::{Database, Server};
+use xtask::postgres::Database;
+
+use crate::database::OwnDatabase;
 
 pub(crate) type TestResult = Result<(), Box<dyn Error>>;
 
 /// A database that has no store yet.
-pub(crate) struct Place(Database);
+pub(crate) struct Place(OwnDatabase);
 
 impl Place {
     pub(crate) async fn new() -> Self {
-        let create = || Server::for_tests().and_then(|server| server.create_database());
-        let created = tokio::task::spawn_blocking(create).await.expect("it does not panic");
-        Self(created.expect("a database"))
+        Self(OwnDatabase::create().await)
     }
 
     pub(crate) fn of(database: Database) -> Self {
-        Self(database)
+        Self(database.into())
     }
 
     pub(crate) fn url(&self) -> String {

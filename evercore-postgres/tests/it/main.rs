@@ -1,6 +1,7 @@
 //! What only this database has: sessions side by side, roles, several stores, the wire.
 
 mod commits;
+mod database;
 mod doorbell;
 mod failures;
 mod fixtures;
