@@ -81,7 +81,13 @@ pub(crate) async fn commit(
 ) -> Result<CommitOutcome, CommitError> {
     // What goes wrong up to here goes wrong before anything was sent.
     let mut connection = connections.lease(statements).await?;
-    let rows = connection.fetch(statements.commit(changes, None)).await.map_err(Problem::of_commit)?;
+    let mut answer = connection.fetch(statements.commit(changes, None)).await;
+    if answer.as_ref().is_err_and(Problem::is_serialization_failure) {
+        // The role has its transactions see a single moment, and somebody else was faster. In a later moment
+        // that can be seen, and is answered as it is elsewhere.
+        answer = connection.fetch(statements.commit(changes, None)).await;
+    }
+    let rows = answer.map_err(Problem::of_commit)?;
     first(&rows)
         .and_then(row::outcome)
         .map_err(|problem| CommitError::OutcomeUnknown(problem.during("commit")))

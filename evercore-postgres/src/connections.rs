@@ -2,12 +2,12 @@
 //!
 //! A pool of sqlx sends a message of its own whenever a connection comes back. These connections do not: what
 //! is sent is what was asked for. A connection whose call was given up, or failed with anything but an answer
-//! of the server, is closed.
+//! of the server, is closed, and so is one whose prepared statements are of no use.
 
 use std::{
     sync::{
         Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -65,6 +65,8 @@ pub(crate) struct Connections {
     closed: AtomicBool,
     /// The store that the first connection found.
     store: OnceLock<String>,
+    /// How many were made.
+    made: AtomicU64,
 }
 
 struct Idle {
@@ -76,7 +78,7 @@ impl Connections {
     pub(crate) fn new(target: Target, limits: Limits) -> Self {
         let permits = Semaphore::new(usize::try_from(limits.connections).unwrap_or(Semaphore::MAX_PERMITS));
         let (idle, closed, store) = (Mutex::default(), AtomicBool::new(false), OnceLock::new());
-        Self { target, limits, permits, idle, closed, store }
+        Self { target, limits, permits, idle, closed, store, made: AtomicU64::new(0) }
     }
 
     pub(crate) fn target(&self) -> &Target {
@@ -116,10 +118,16 @@ impl Connections {
         let limit = self.limits.statement;
         let found = timeout(limit, inspection::inspect(&mut connection, statements)).await;
         let found = found.map_err(|_| Problem::NoAnswerWithin(limit))??;
-        match self.store.get_or_init(|| found.clone()) == &found {
-            true => Ok(connection),
-            false => Err(Problem::OtherStore),
+        if self.store.get_or_init(|| found.clone()) != &found {
+            return Err(Problem::OtherStore);
         }
+        self.made.fetch_add(1, Ordering::SeqCst);
+        Ok(connection)
+    }
+
+    /// How many connections were made so far. As long as it stays the same, so does the server.
+    pub(crate) fn made(&self) -> u64 {
+        self.made.load(Ordering::SeqCst)
     }
 
     /// A connection for one caller. On a new one the server is inspected first.
@@ -228,6 +236,7 @@ impl Lease<'_> {
         let answered = answered.map_err(Problem::from);
         match &answered {
             Err(problem) if problem.is_of_connection() => self.connections.idle().clear(),
+            Err(problem) if problem.is_of_statement() => {}
             _ => self.connection = Some(connection),
         }
         answered

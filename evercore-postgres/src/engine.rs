@@ -282,7 +282,12 @@ impl TransactionalEngine for PostgresEngine {
         commit::write_in(transaction, self, changes).await
     }
 
-    async fn finish(&self, transaction: Self::Transaction) -> Result<(), EngineError> {
+    /// A transaction in which a statement failed is an error: the server answers its `COMMIT` with a rollback, as
+    /// if that were what was asked for. So it is asked first.
+    async fn finish(&self, mut transaction: Self::Transaction) -> Result<(), EngineError> {
+        let intact = sqlx::query("SELECT").execute(&mut *transaction).await;
+        intact
+            .map_err(|error| Problem::NotCommitted(Box::new(error.into())).during("commit a transaction"))?;
         let committed = transaction.commit().await.map_err(|error| Problem::from(error).of_finish());
         committed.map_err(|problem| problem.during("commit a transaction"))?;
         self.doorbell.ring();
