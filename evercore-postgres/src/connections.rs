@@ -30,6 +30,9 @@ use crate::{
 /// A connection that was idle for longer is asked whether it still lives, before anything depends on it.
 const TRUSTED: Duration = Duration::from_secs(5);
 
+/// So often a statement is run that the server could not put in an order with others. Each time another one was.
+const TRIES: u32 = 50;
+
 /// Where connections go to.
 #[derive(Debug, Clone)]
 pub(crate) enum Target {
@@ -203,6 +206,15 @@ impl Connections {
         self.lease(statements).await?.fetch(query).await
     }
 
+    /// Runs a statement that writes on one of the connections.
+    pub(crate) async fn write<'q>(
+        &self,
+        statements: &Statements,
+        query: impl Fn() -> Query<'q>,
+    ) -> Result<Vec<PgRow>, Problem> {
+        self.lease(statements).await?.write(query).await
+    }
+
     /// Lets what is under way finish; nothing else is taken on.
     pub(crate) async fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
@@ -240,6 +252,18 @@ impl Lease<'_> {
             _ => self.connection = Some(connection),
         }
         answered
+    }
+
+    /// Runs a statement that writes. A role may have its transactions see a single moment: then the statement
+    /// is refused when somebody else was faster, and is run again in a later moment, in which that can be seen.
+    pub(crate) async fn write<'q>(&mut self, query: impl Fn() -> Query<'q>) -> Result<Vec<PgRow>, Problem> {
+        let mut tries = 1;
+        loop {
+            match self.fetch(query()).await {
+                Err(problem) if problem.is_serialization_failure() && tries < TRIES => tries += 1,
+                answered => return answered,
+            }
+        }
     }
 }
 

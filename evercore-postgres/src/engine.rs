@@ -142,9 +142,9 @@ impl PostgresEngine {
         self.connections.fetch(&self.statements, query).await
     }
 
-    /// The first column of the only row.
-    async fn fetch_number(&self, query: Query<'_>) -> Result<i64, Problem> {
-        let rows = self.fetch(query).await?;
+    /// The first column of the only row that a statement returns which writes.
+    async fn write_number<'q>(&self, query: impl Fn() -> Query<'q>) -> Result<i64, Problem> {
+        let rows = self.connections.write(&self.statements, query).await?;
         Ok(rows.first().ok_or(Problem::NoAnswer)?.try_get(0)?)
     }
 
@@ -179,7 +179,7 @@ impl StorageEngine for PostgresEngine {
     }
 
     async fn reserve_ids(&self, count: u32) -> Result<IdBlock, EngineError> {
-        let first = self.fetch_number(self.statements.reserve_ids(count)).await;
+        let first = self.write_number(|| self.statements.reserve_ids(count)).await;
         let first = first.map_err(|problem| problem.during("reserve ids"))?;
         Ok(IdBlock { first: AggregateId::new(first), count })
     }
@@ -199,7 +199,7 @@ impl StorageEngine for PostgresEngine {
     }
 
     async fn forget_keys(&self, before: Timestamp) -> Result<u64, EngineError> {
-        let forgotten = self.fetch_number(self.statements.forget_keys(before)).await;
+        let forgotten = self.write_number(|| self.statements.forget_keys(before)).await;
         let forgotten = forgotten.map_err(|problem| problem.during("forget idempotency keys"))?;
         Ok(forgotten.unsigned_abs())
     }

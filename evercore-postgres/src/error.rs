@@ -61,6 +61,8 @@ pub(crate) enum Problem {
     InDoubt(#[source] Box<Problem>),
     #[error("a statement of the transaction failed, or its connection broke: nothing of it was committed")]
     NotCommitted(#[source] Box<Problem>),
+    #[error("the payloads have {bytes} bytes, a commit can have {most}")]
+    TooLarge { bytes: usize, most: usize },
     #[error("the engine was closed")]
     Closed,
 }
@@ -83,7 +85,9 @@ impl Problem {
             | Self::OtherStore
             | Self::SequenceBehind { .. } => EngineErrorKind::Incompatible,
             Self::NoAnswer | Self::Rewound { .. } | Self::Impossible { .. } => EngineErrorKind::Corrupt,
-            Self::OldServer(_) | Self::Encoding(_) | Self::Standby => EngineErrorKind::Unsupported,
+            Self::OldServer(_) | Self::Encoding(_) | Self::Standby | Self::TooLarge { .. } => {
+                EngineErrorKind::Unsupported
+            }
             Self::Closed => EngineErrorKind::Closed,
             Self::InDoubt(_) | Self::NotCommitted(_) => EngineErrorKind::Other,
             Self::Url | Self::SchemaName(_) => EngineErrorKind::Misconfigured,

@@ -6,7 +6,7 @@ use evercore::{
     AggregateId, Fingerprint, Payload, Sequence,
     engine::{
         AggregateChange, Changes, CommitError, CommitOutcome, EngineErrorKind, Expected, Idempotency,
-        KeyChange, NewSnapshot, StorageEngine, TransactionalEngine,
+        KeyChange, NewSnapshot, StorageEngine, Timestamp, TransactionalEngine,
     },
 };
 use evercore_postgres::PostgresEngine;
@@ -323,5 +323,54 @@ async fn keys_that_are_given_in_opposite_orders_do_not_deadlock() -> TestResult 
     let answers = [one.await?, other.await?];
     let refused = answers.iter().filter(|answer| matches!(answer, Err(CommitError::DuplicateKey(_)))).count();
     assert_eq!(refused, 1, "{answers:?}");
+    Ok(())
+}
+
+/// Everything that writes, not only commits, is refused by the server when somebody else was faster.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_may_write_at_once_where_transactions_see_a_single_moment() -> TestResult {
+    for isolation in ["repeatable read", "serializable"] {
+        let place = Place::new().await;
+        let set =
+            format!("ALTER DATABASE {} SET default_transaction_isolation TO '{isolation}'", place.database());
+        crate::fixtures::run(&mut place.session().await, set).await;
+        drop(place.engine().await);
+        let place = Arc::new(place);
+        let writers: Vec<_> = (0..4)
+            .map(|_| {
+                let place = Arc::clone(&place);
+                tokio::spawn(async move {
+                    let engine = place.engine().await;
+                    let types = define(&engine).await;
+                    for _ in 0..20 {
+                        crate::fixtures::commit_new(&engine, types, 2).await;
+                    }
+                    engine.forget_keys(Timestamp::now()).await
+                })
+            })
+            .collect();
+        for writer in writers {
+            writer.await??;
+        }
+        assert_eq!(crate::fixtures::log(&place.engine().await).await.len(), 160);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn more_than_the_server_takes_is_refused_before_it_is_sent() -> TestResult {
+    let scene = Scene::new().await;
+    let id = new_id(&scene.engine).await;
+    let mut changes = append(scene.types, id, 0, 2);
+    for event in &mut changes.events {
+        // Nothing touches these zeros.
+        event.payload = Payload::new(event.payload.codec, vec![0; 500 << 20]);
+    }
+    let answer = scene.engine.commit(&changes).await;
+    assert!(
+        matches!(&answer, Err(CommitError::Engine(error)) if error.kind() == EngineErrorKind::Unsupported),
+        "{answer:?}"
+    );
+    assert_eq!(load(&scene.engine, id).await, None);
     Ok(())
 }
