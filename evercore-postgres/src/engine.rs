@@ -89,7 +89,8 @@ impl PostgresEngine {
         let migrated = async {
             let (target, schema) = builder.resolve()?;
             let mut connection = Connections::new(target, builder.limits).connect().await?;
-            migrate::migrate(&mut connection, &schema, &Statements::new(&schema)).await
+            let limit = builder.limits.statement;
+            migrate::migrate(&mut connection, &schema, &Statements::new(&schema), limit).await
         };
         migrated.await.map_err(|problem: Problem| problem.during("migrate the schema"))
     }
@@ -98,10 +99,10 @@ impl PostgresEngine {
         let (target, schema) = builder.resolve()?;
         let statements = Statements::new(&schema);
         let connections = Connections::new(target, builder.limits);
-        let mut first = connections.connect().await?;
+        let (mut first, limit) = (connections.connect().await?, builder.limits.statement);
         match builder.migration {
-            Migration::OnConnect => migrate::migrate(&mut first, &schema, &statements).await?,
-            Migration::Manual => migrate::check(&mut first, &statements).await?,
+            Migration::OnConnect => migrate::migrate(&mut first, &schema, &statements, limit).await?,
+            Migration::Manual => migrate::check(&mut first, &statements, limit).await?,
         }
         let store = connections.adopt(first, &statements).await?.to_owned();
         let (horizon, doorbell, pool) = (Horizon::default(), Doorbell::new(), OnceLock::new());

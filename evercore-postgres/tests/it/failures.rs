@@ -147,10 +147,15 @@ async fn a_new_connection_that_is_not_answered_is_a_timeout() -> TestResult {
     let place = Place::new().await;
     drop(place.engine().await);
     let mut busy = place.session().await;
-    run(&mut busy, "BEGIN; LOCK TABLE evercore.events").await;
     let builder = PostgresEngine::builder().url(&place.url()).statement_timeout(Duration::from_millis(200));
-    let error = builder.connect().await.expect_err("nobody answers");
-    assert_eq!(error.kind(), EngineErrorKind::Timeout);
+    for table in ["events", "migrations"] {
+        run(&mut busy, format!("BEGIN; LOCK TABLE evercore.{table}")).await;
+        for builder in [builder.clone(), builder.clone().without_migration()] {
+            let error = builder.connect().await.expect_err("nobody answers");
+            assert_eq!(error.kind(), EngineErrorKind::Timeout);
+        }
+        run(&mut busy, "ROLLBACK").await;
+    }
     Ok(())
 }
 

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use evercore::{
     Fingerprint, Payload, Position, Sequence,
-    engine::{EngineErrorKind, EventFilter, LogRead, NewSnapshot, StorageEngine, TransactionalEngine},
+    engine::{
+        EngineErrorKind, EventFilter, LogRead, NewSnapshot, StorageEngine, Timestamp, TransactionalEngine,
+    },
 };
 use evercore_postgres::PostgresEngine;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
@@ -230,7 +232,7 @@ async fn head_and_times_wait_for_open_transactions_too() -> TestResult {
     commit_new(&scene.writer, scene.types, 1).await;
     let (one, other) = (Arc::clone(&scene.reader), Arc::new(scene.place.engine().await));
     let head = tokio::spawn(async move { one.head().await });
-    let located = tokio::spawn(async move { other.locate(evercore::engine::Timestamp::now()).await });
+    let located = tokio::spawn(async move { other.locate(Timestamp::now()).await });
     scene.place.is_asked_who_is_appending(&head).await;
     scene.place.is_asked_who_is_appending(&located).await;
     scene.writer.finish(late).await?;
@@ -444,5 +446,26 @@ async fn what_was_settled_before_the_connection_broke_is_not_taken_for_settled()
         scene.writer.finish(late).await?;
         assert_eq!(reading.await?.len(), 9);
     }
+    Ok(())
+}
+
+/// A commit of many events is recorded when it begins, and others fall in between.
+#[tokio::test]
+async fn a_time_is_found_before_what_was_recorded_earlier_and_came_later() -> TestResult {
+    let scene = Scene::new().await;
+    commit_new(&scene.writer, scene.types, 1).await;
+    let (early, late) =
+        (Timestamp::from_micros(0).ok_or("a time")?, Timestamp::from_micros(1_000_000).ok_or("a time")?);
+    let (late_position, count) = (10, 40_000);
+    let bulk = format!(
+        "UPDATE evercore.events SET recorded_at = '1970-01-01 00:00:00+00';
+        INSERT INTO evercore.events (aggregate_id, sequence, time, recorded_at, aggregate_type_id, event_type_id, codec, payload)
+            SELECT 1000, n, now(), timestamptz '1970-01-01 00:00:00+00' + CASE n WHEN {late_position} THEN interval '1 s' ELSE interval '0' END,
+                1, 1, 1, '1'
+            FROM generate_series(2, {count}) AS n"
+    );
+    run(&mut scene.place.session().await, bulk).await;
+    assert_eq!(scene.reader.locate(early).await?, Position::START);
+    assert_eq!(scene.reader.locate(late).await?, Position::new(late_position - 1));
     Ok(())
 }
