@@ -271,7 +271,12 @@ impl TransactionalEngine for PostgresEngine {
         if self.connections.is_closed() {
             return Err(Problem::Closed.during("begin a transaction"));
         }
-        let begun = self.pool().begin_with("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").await;
+        let pool = self.pool().clone();
+        // In a task, which goes on when this call is given up: a pool takes a connection back whose `BEGIN` is
+        // under way, and what the application then writes on it would be part of a transaction that nobody ends.
+        let begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+        let beginning = tokio::spawn(async move { pool.begin_with(begin).await });
+        let begun = beginning.await.unwrap_or(Err(sqlx::Error::WorkerCrashed));
         begun.map_err(|error| Problem::from(error).during("begin a transaction"))
     }
 
