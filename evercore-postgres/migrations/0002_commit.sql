@@ -2,8 +2,9 @@
 --
 -- Aggregates come in the order of their ids, which is the order in which their rows are locked. `events` is
 -- touched last: readers of the log wait for whoever has begun to append, so nobody who appends may wait for a
--- row, not even for that of a snapshot. Statements are short and find single rows by their keys. Scans of whole tables are off, because plans
--- are kept: one that was made for a table of a few rows would still read all of it when it has grown.
+-- row, not even for that of a snapshot. Statements are short and find single rows by their keys. Scans of whole
+-- tables are off, because plans are kept: one that was made for a table of a few rows would still read all of it
+-- when it has grown.
 --
 -- SQLSTATEs: EV001 conflict, EV002 unknown aggregate, EV003 duplicate key, EV004 another store. DETAIL names
 -- the aggregate, and after it the sequence that it is at, when that is known.

@@ -202,3 +202,29 @@ async fn times_that_the_server_does_not_know_are_never_stored_as_others() -> Tes
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn a_call_that_is_given_up_leaves_no_answer_to_others() -> TestResult {
+    let place = Place::new().await;
+    let one = std::num::NonZero::new(1).ok_or("it is not zero")?;
+    let engine = PostgresEngine::builder().url(&place.url()).pool_size(one).connect().await?;
+    let types = define(&engine).await;
+    let (given_up, other) = (new_id(&engine).await, new_id(&engine).await);
+    engine.commit(&append(types, given_up, 0, 1)).await.expect("a commit");
+    engine.commit(&append(types, other, 0, 2)).await.expect("a commit");
+    for polls in 1..8 {
+        let mut call = Box::pin(load(&engine, given_up));
+        for _ in 0..polls {
+            let once = std::future::poll_fn(|cx| std::task::Poll::Ready(call.as_mut().poll(cx).is_ready()));
+            if once.await {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(call);
+        let found = load(&engine, other).await.ok_or("it exists")?;
+        assert_eq!((found.id, found.events.len()), (other, 2));
+        assert_eq!(engine.head().await?, Position::new(3));
+    }
+    Ok(())
+}
