@@ -228,3 +228,23 @@ async fn a_call_that_is_given_up_leaves_no_answer_to_others() -> TestResult {
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn texts_that_the_server_does_not_take_are_refused_for_certain() -> TestResult {
+    let place = Place::new().await;
+    let engine = place.engine().await;
+    let types = define(&engine).await;
+    let id = new_id(&engine).await;
+    let mut reference = append(types, id, 0, 1);
+    reference.events[0].reference = Some("a\0b".into());
+    let mut metadata = append(types, id, 0, 1);
+    metadata.events[0].metadata = Some("\0".into());
+    for changes in [reference, metadata] {
+        let answer = engine.commit(&changes).await;
+        assert!(matches!(answer, Err(CommitError::Engine(_))), "{answer:?}");
+        assert_eq!(load(&engine, id).await, None);
+    }
+    assert!(engine.find_commit("a\0b").await.is_err_and(|error| !error.is_temporary()));
+    engine.commit(&append(types, id, 0, 1)).await.expect("the engine goes on");
+    Ok(())
+}

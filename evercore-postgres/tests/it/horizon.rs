@@ -469,3 +469,35 @@ async fn a_time_is_found_before_what_was_recorded_earlier_and_came_later() -> Te
     assert_eq!(scene.reader.locate(late).await?, Position::new(late_position - 1));
     Ok(())
 }
+
+#[tokio::test]
+async fn a_connection_that_breaks_while_readers_wait_gives_nothing_up_as_settled() -> TestResult {
+    let scene = Scene::new().await;
+    for filter in filters(scene.types) {
+        let last = scene.writer.head().await?.get();
+        let mut late = scene.place.session().await;
+        run(
+            &mut late,
+            "BEGIN; SET application_name TO 'late'; LOCK TABLE evercore.events IN ROW EXCLUSIVE MODE",
+        )
+        .await;
+        run(&mut late, "SELECT nextval('evercore.events_position')").await;
+        commit_new(&scene.writer, scene.types, 1).await;
+        let read = LogRead { filter: filter.clone(), after: Position::new(last), limit: 10 };
+        let reading = {
+            let (reader, read) = (Arc::clone(&scene.reader), read.clone());
+            tokio::spawn(async move { reader.read_log(&read).await })
+        };
+        scene.place.is_asked_who_is_appending(&reading).await;
+        run(&mut scene.place.session().await, crate::failures::END_SESSIONS).await;
+        let error = reading.await?.expect_err("the connection is gone");
+        assert_eq!(error.kind(), EngineErrorKind::ConnectionLost);
+
+        let reading = scene.read(&filter, last);
+        scene.place.is_asked_who_is_appending(&reading).await;
+        run(&mut late, "ROLLBACK").await;
+        assert_eq!(reading.await?, [last + 2]);
+        while scene.writer.types().await.is_err() {}
+    }
+    Ok(())
+}
