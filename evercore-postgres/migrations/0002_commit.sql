@@ -2,7 +2,9 @@
 --
 -- Aggregates come in the order of their ids, which is the order in which their rows are locked. `events` is
 -- touched last: readers of the log wait for whoever has begun to append, so nobody who appends may wait for a
--- row. Statements are short and find single rows by their keys, so that plans stay good while tables grow.
+-- row, not even for that of a snapshot. Statements are short and find single rows by their keys. Scans of whole
+-- tables are off, because plans are kept: one that was made for a table of a few rows would still read all of it
+-- when it has grown.
 --
 -- SQLSTATEs: EV001 conflict, EV002 unknown aggregate, EV003 duplicate key, EV004 another store. DETAIL names
 -- the aggregate, and after it the sequence that it is at, when that is known.
@@ -34,7 +36,7 @@ CREATE FUNCTION {schema}.commit_v1(
     OUT commit_receipt text,
     OUT commit_position bigint,
     OUT commit_time timestamptz
-) LANGUAGE plpgsql AS $function$
+) LANGUAGE plpgsql SET enable_seqscan = off AS $function$
 DECLARE
     change record;
     actual bigint;
@@ -127,11 +129,14 @@ BEGIN
             USING ERRCODE = 'EV003', DETAIL = refused;
     END IF;
 
-    -- The keys that were given up above are replaced. The block costs a savepoint for each of them.
+    -- The keys that were given up above are replaced, in the order of the keys too. The block costs a savepoint
+    -- for each of them.
     FOR change IN
         SELECT given.*
-        FROM unnest(aggregate_ids, expected_versions, old_keys, new_keys) AS given (id, expected, old_key, new_key)
+        FROM unnest(aggregate_ids, aggregate_type_ids, expected_versions, old_keys, new_keys)
+            AS given (id, type_id, expected, old_key, new_key)
         WHERE given.expected IS NOT NULL AND given.new_key IS DISTINCT FROM given.old_key
+        ORDER BY given.type_id, given.new_key
     LOOP
         BEGIN
             UPDATE {schema}.aggregates AS aggregate SET natural_key = change.new_key WHERE aggregate.id = change.id;
@@ -144,6 +149,20 @@ BEGIN
                 USING ERRCODE = 'EV003', DETAIL = change.id;
         END;
     END LOOP;
+
+    -- Snapshots, in the order of the ids too: commits that only write snapshots share the locks above.
+    IF cardinality(snapshot_aggregate_ids) > 0 THEN
+        INSERT INTO {schema}.snapshots AS stored (aggregate_id, sequence, fingerprint, codec, payload)
+        SELECT given.*
+        FROM unnest(
+            snapshot_aggregate_ids, snapshot_sequences, snapshot_fingerprints, snapshot_codecs, snapshot_payloads
+        ) AS given (aggregate_id, sequence, fingerprint, codec, payload)
+        ORDER BY given.aggregate_id
+        ON CONFLICT (aggregate_id) DO UPDATE
+        SET sequence = excluded.sequence, fingerprint = excluded.fingerprint, codec = excluded.codec,
+            payload = excluded.payload
+        WHERE excluded.sequence >= stored.sequence;
+    END IF;
 
     -- Events, in the order in which they were applied. A clock that was set back stands still until it has
     -- caught up with the log.
@@ -173,18 +192,6 @@ BEGIN
             RETURNING position
         )
         SELECT max(appended.position) INTO commit_position FROM appended;
-    END IF;
-
-    IF cardinality(snapshot_aggregate_ids) > 0 THEN
-        INSERT INTO {schema}.snapshots AS stored (aggregate_id, sequence, fingerprint, codec, payload)
-        SELECT given.*
-        FROM unnest(
-            snapshot_aggregate_ids, snapshot_sequences, snapshot_fingerprints, snapshot_codecs, snapshot_payloads
-        ) AS given
-        ON CONFLICT (aggregate_id) DO UPDATE
-        SET sequence = excluded.sequence, fingerprint = excluded.fingerprint, codec = excluded.codec,
-            payload = excluded.payload
-        WHERE excluded.sequence >= stored.sequence;
     END IF;
 
     IF own_key IS NOT NULL THEN

@@ -1,5 +1,6 @@
 -- Halves the log up to $2 until it has found where events recorded at $1 or later begin. Commits that were
--- made at the same moment may stand in another order than their times: so a stretch before is looked through.
+-- made at the same moment may stand in another order than their times, as far as there are events written while
+-- the largest of them was: so a stretch before is looked through.
 WITH RECURSIVE halving (low, high) AS (
     SELECT 0::bigint, $2::bigint
     UNION ALL
@@ -25,7 +26,7 @@ SELECT
         (
             SELECT min(event.position) - 1
             FROM {schema}.events AS event
-            WHERE event.position > (SELECT found.low - 10000 FROM found)
+            WHERE event.position > (SELECT found.low - 100000 FROM found)
                 AND event.position <= (SELECT found.low FROM found)
                 AND event.recorded_at >= $1
         ),

@@ -8,6 +8,10 @@ use sqlx::{PgConnection, Postgres, Transaction, postgres::PgRow};
 
 use crate::{connections::Connections, engine::PostgresEngine, error::Problem, row, statements::Statements};
 
+/// So many bytes of payloads fit into one call: the server takes messages of a gigabyte, in which there are texts
+/// and numbers too.
+const MAX_BYTES: usize = 900 << 20;
+
 /// Writes a unit of work inside a transaction of the application, and ends the unit of work. When the
 /// transaction commits, its events are there with everything else that it wrote; when it rolls back, nothing is.
 ///
@@ -52,6 +56,7 @@ pub(crate) async fn write_in(
     engine: &PostgresEngine,
     changes: &Changes,
 ) -> Result<CommitOutcome, CommitError> {
+    refuse_too_large(changes)?;
     let query = engine.statements().commit(changes, Some(engine.store()));
     // Nothing is committed before the application does that, so nothing is in doubt here.
     match query.fetch_one(connection).await.map_err(Problem::from) {
@@ -79,12 +84,24 @@ pub(crate) async fn commit(
     statements: &Statements,
     changes: &Changes,
 ) -> Result<CommitOutcome, CommitError> {
+    refuse_too_large(changes)?;
     // What goes wrong up to here goes wrong before anything was sent.
     let mut connection = connections.lease(statements).await?;
-    let rows = connection.fetch(statements.commit(changes, None)).await.map_err(Problem::of_commit)?;
+    let rows = connection.write(|| statements.commit(changes, None)).await.map_err(Problem::of_commit)?;
     first(&rows)
         .and_then(row::outcome)
         .map_err(|problem| CommitError::OutcomeUnknown(problem.during("commit")))
+}
+
+/// The server closes the connection on a longer message, and does not say why.
+fn refuse_too_large(changes: &Changes) -> Result<(), Problem> {
+    let events = changes.events.iter().map(|event| event.payload.bytes.len());
+    let snapshots = changes.snapshots.iter().map(|snapshot| snapshot.payload.bytes.len());
+    let bytes = events.chain(snapshots).fold(0, usize::saturating_add);
+    match bytes > MAX_BYTES {
+        true => Err(Problem::TooLarge { bytes, most: MAX_BYTES }),
+        false => Ok(()),
+    }
 }
 
 fn first(rows: &[PgRow]) -> Result<&PgRow, Problem> {

@@ -2,12 +2,12 @@
 //!
 //! A pool of sqlx sends a message of its own whenever a connection comes back. These connections do not: what
 //! is sent is what was asked for. A connection whose call was given up, or failed with anything but an answer
-//! of the server, is closed.
+//! of the server, is closed, and so is one whose prepared statements are of no use.
 
 use std::{
     sync::{
         Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -31,6 +31,9 @@ use crate::{
 pub(crate) const APPLICATION_NAME: &str = "evercore";
 /// A connection that was idle for longer is asked whether it still lives, before anything depends on it.
 const TRUSTED: Duration = Duration::from_secs(5);
+
+/// So often a statement is run that the server could not put in an order with others. Each time another one was.
+const TRIES: u32 = 50;
 
 /// Where connections go to.
 #[derive(Debug, Clone)]
@@ -74,6 +77,8 @@ pub(crate) struct Connections {
     closed: AtomicBool,
     /// The store that the first connection found.
     store: OnceLock<String>,
+    /// How many were made.
+    made: AtomicU64,
 }
 
 struct Idle {
@@ -85,7 +90,7 @@ impl Connections {
     pub(crate) fn new(target: Target, limits: Limits) -> Self {
         let permits = Semaphore::new(usize::try_from(limits.connections).unwrap_or(Semaphore::MAX_PERMITS));
         let (idle, closed, store) = (Mutex::default(), AtomicBool::new(false), OnceLock::new());
-        Self { target, limits, permits, idle, closed, store }
+        Self { target, limits, permits, idle, closed, store, made: AtomicU64::new(0) }
     }
 
     pub(crate) fn target(&self) -> &Target {
@@ -125,10 +130,16 @@ impl Connections {
         let limit = self.limits.statement;
         let found = timeout(limit, inspection::inspect(&mut connection, statements)).await;
         let found = found.map_err(|_| Problem::NoAnswerWithin(limit))??;
-        match self.store.get_or_init(|| found.clone()) == &found {
-            true => Ok(connection),
-            false => Err(Problem::OtherStore),
+        if self.store.get_or_init(|| found.clone()) != &found {
+            return Err(Problem::OtherStore);
         }
+        self.made.fetch_add(1, Ordering::SeqCst);
+        Ok(connection)
+    }
+
+    /// How many connections were made so far. As long as it stays the same, so does the server.
+    pub(crate) fn made(&self) -> u64 {
+        self.made.load(Ordering::SeqCst)
     }
 
     /// A connection for one caller. On a new one the server is inspected first.
@@ -204,6 +215,15 @@ impl Connections {
         self.lease(statements).await?.fetch(query).await
     }
 
+    /// Runs a statement that writes on one of the connections.
+    pub(crate) async fn write<'q>(
+        &self,
+        statements: &Statements,
+        query: impl Fn() -> Query<'q>,
+    ) -> Result<Vec<PgRow>, Problem> {
+        self.lease(statements).await?.write(query).await
+    }
+
     /// Lets what is under way finish; nothing else is taken on.
     pub(crate) async fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
@@ -237,9 +257,22 @@ impl Lease<'_> {
         let answered = answered.map_err(Problem::from);
         match &answered {
             Err(problem) if problem.is_of_connection() => self.connections.idle().clear(),
+            Err(problem) if problem.is_of_statement() => {}
             _ => self.connection = Some(connection),
         }
         answered
+    }
+
+    /// Runs a statement that writes. A role may have its transactions see a single moment: then the statement
+    /// is refused when somebody else was faster, and is run again in a later moment, in which that can be seen.
+    pub(crate) async fn write<'q>(&mut self, query: impl Fn() -> Query<'q>) -> Result<Vec<PgRow>, Problem> {
+        let mut tries = 1;
+        loop {
+            match self.fetch(query()).await {
+                Err(problem) if problem.is_serialization_failure() && tries < TRIES => tries += 1,
+                answered => return answered,
+            }
+        }
     }
 }
 

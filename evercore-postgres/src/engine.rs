@@ -90,7 +90,8 @@ impl PostgresEngine {
         let migrated = async {
             let (target, schema) = builder.resolve()?;
             let mut connection = Connections::new(target, builder.limits).connect().await?;
-            migrate::migrate(&mut connection, &schema, &Statements::new(&schema)).await
+            let limit = builder.limits.statement;
+            migrate::migrate(&mut connection, &schema, &Statements::new(&schema), limit).await
         };
         migrated.await.map_err(|problem: Problem| problem.during("migrate the schema"))
     }
@@ -99,10 +100,10 @@ impl PostgresEngine {
         let (target, schema) = builder.resolve()?;
         let (statements, contacts) = (Statements::new(&schema), builder.contacts(&target)?);
         let connections = Connections::new(target, builder.limits);
-        let mut first = connections.connect().await?;
+        let (mut first, limit) = (connections.connect().await?, builder.limits.statement);
         match builder.migration {
-            Migration::OnConnect => migrate::migrate(&mut first, &schema, &statements).await?,
-            Migration::Manual => migrate::check(&mut first, &statements).await?,
+            Migration::OnConnect => migrate::migrate(&mut first, &schema, &statements, limit).await?,
+            Migration::Manual => migrate::check(&mut first, &statements, limit).await?,
         }
         let store = connections.adopt(first, &statements).await?.to_owned();
         let doorbell = SharedDoorbell::new(&store, contacts, builder.limits, statements.clone())?;
@@ -144,9 +145,9 @@ impl PostgresEngine {
         self.connections.fetch(&self.statements, query).await
     }
 
-    /// The first column of the only row.
-    async fn fetch_number(&self, query: Query<'_>) -> Result<i64, Problem> {
-        let rows = self.fetch(query).await?;
+    /// The first column of the only row that a statement returns which writes.
+    async fn write_number<'q>(&self, query: impl Fn() -> Query<'q>) -> Result<i64, Problem> {
+        let rows = self.connections.write(&self.statements, query).await?;
         Ok(rows.first().ok_or(Problem::NoAnswer)?.try_get(0)?)
     }
 
@@ -181,7 +182,7 @@ impl StorageEngine for PostgresEngine {
     }
 
     async fn reserve_ids(&self, count: u32) -> Result<IdBlock, EngineError> {
-        let first = self.fetch_number(self.statements.reserve_ids(count)).await;
+        let first = self.write_number(|| self.statements.reserve_ids(count)).await;
         let first = first.map_err(|problem| problem.during("reserve ids"))?;
         Ok(IdBlock { first: AggregateId::new(first), count })
     }
@@ -201,7 +202,7 @@ impl StorageEngine for PostgresEngine {
     }
 
     async fn forget_keys(&self, before: Timestamp) -> Result<u64, EngineError> {
-        let forgotten = self.fetch_number(self.statements.forget_keys(before)).await;
+        let forgotten = self.write_number(|| self.statements.forget_keys(before)).await;
         let forgotten = forgotten.map_err(|problem| problem.during("forget idempotency keys"))?;
         Ok(forgotten.unsigned_abs())
     }
@@ -274,7 +275,12 @@ impl TransactionalEngine for PostgresEngine {
         if self.connections.is_closed() {
             return Err(Problem::Closed.during("begin a transaction"));
         }
-        let begun = self.pool().begin_with("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").await;
+        let pool = self.pool().clone();
+        // In a task, which goes on when this call is given up: a pool takes a connection back whose `BEGIN` is
+        // under way, and what the application then writes on it would be part of a transaction that nobody ends.
+        let begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+        let beginning = tokio::spawn(async move { pool.begin_with(begin).await });
+        let begun = beginning.await.unwrap_or(Err(sqlx::Error::WorkerCrashed));
         begun.map_err(|error| Problem::from(error).during("begin a transaction"))
     }
 
@@ -286,7 +292,12 @@ impl TransactionalEngine for PostgresEngine {
         commit::write_in(transaction, self, changes).await
     }
 
-    async fn finish(&self, transaction: Self::Transaction) -> Result<(), EngineError> {
+    /// A transaction in which a statement failed is an error: the server answers its `COMMIT` with a rollback, as
+    /// if that were what was asked for. So it is asked first.
+    async fn finish(&self, mut transaction: Self::Transaction) -> Result<(), EngineError> {
+        let intact = sqlx::query("SELECT").execute(&mut *transaction).await;
+        intact
+            .map_err(|error| Problem::NotCommitted(Box::new(error.into())).during("commit a transaction"))?;
         let committed = transaction.commit().await.map_err(|error| Problem::from(error).of_finish());
         committed.map_err(|problem| problem.during("commit a transaction"))?;
         self.doorbell.ring();

@@ -52,13 +52,17 @@ pub(crate) enum Problem {
     #[error("the log ends at position {head}, but was read up to {known} before: the server lost events")]
     Rewound { head: i64, known: i64 },
     #[error(
-        "the server is a standby, which cannot tell what of the log is settled; read the log on the primary"
+        "the log is a copy, of a standby or by logical replication, which cannot tell what of it is settled; read it where it is written"
     )]
     Standby,
     #[error("{what} has the impossible value {value:?}")]
     Impossible { what: &'static str, value: String },
     #[error("the connection broke while the transaction was committed: it is as a whole, or not at all")]
     InDoubt(#[source] Box<Problem>),
+    #[error("a statement of the transaction failed, or its connection broke: nothing of it was committed")]
+    NotCommitted(#[source] Box<Problem>),
+    #[error("the payloads have {bytes} bytes, a commit can have {most}")]
+    TooLarge { bytes: usize, most: usize },
     #[error("the engine was closed")]
     Closed,
 }
@@ -81,9 +85,11 @@ impl Problem {
             | Self::OtherStore
             | Self::SequenceBehind { .. } => EngineErrorKind::Incompatible,
             Self::NoAnswer | Self::Rewound { .. } | Self::Impossible { .. } => EngineErrorKind::Corrupt,
-            Self::OldServer(_) | Self::Encoding(_) | Self::Standby => EngineErrorKind::Unsupported,
+            Self::OldServer(_) | Self::Encoding(_) | Self::Standby | Self::TooLarge { .. } => {
+                EngineErrorKind::Unsupported
+            }
             Self::Closed => EngineErrorKind::Closed,
-            Self::InDoubt(_) => EngineErrorKind::Other,
+            Self::InDoubt(_) | Self::NotCommitted(_) => EngineErrorKind::Other,
             Self::Url | Self::SchemaName(_) => EngineErrorKind::Misconfigured,
         }
     }
@@ -103,6 +109,12 @@ impl Problem {
             let is_fatal = matches!(answer.severity(), PgSeverity::Fatal | PgSeverity::Panic);
             is_fatal || is_end(answer.code())
         })
+    }
+
+    /// Whether a statement that was prepared on this connection cannot be run on it any more: its tables have
+    /// changed, or a pooler has put another session behind the connection.
+    pub(crate) fn is_of_statement(&self) -> bool {
+        self.answer().is_some_and(|answer| matches!(answer.code(), "0A000" | "26000" | "42P05"))
     }
 
     /// Whether the server could not put the transaction in an order with those of others.
@@ -194,6 +206,8 @@ fn kind_of_code(code: &str) -> EngineErrorKind {
         "EV004" => EngineErrorKind::Unsupported,
         // Rows that the checks of a commit make impossible.
         "23505" | "23503" | "23514" | "XX001" | "XX002" => EngineErrorKind::Corrupt,
+        // A prepared statement that is missing, or there already: the connection was closed because of it.
+        "26000" | "42P05" => EngineErrorKind::ConnectionLost,
         code if is_end(code) || code.starts_with("08") => EngineErrorKind::ConnectionLost,
         _ => EngineErrorKind::Other,
     }

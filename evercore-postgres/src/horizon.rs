@@ -7,16 +7,13 @@
 
 use std::{
     collections::HashSet,
-    sync::atomic::{AtomicI64, Ordering},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use evercore::Position;
 use sqlx::Row as _;
-use tokio::{
-    sync::Mutex,
-    time::{Instant, sleep},
-};
+use tokio::time::{Instant, sleep};
 
 use crate::{
     connections::{Connections, Lease},
@@ -35,19 +32,43 @@ const STALL: Duration = Duration::from_secs(1);
 /// What an engine knows of the settled part of the log.
 #[derive(Debug, Default)]
 pub(crate) struct Horizon {
-    known: AtomicI64,
-    settling: Mutex<()>,
+    known: Mutex<Known>,
+    settling: tokio::sync::Mutex<()>,
+}
+
+/// Up to here everything is settled, on the server that the connections made so far go to. The next one may go to
+/// another server, one that has lost events and draws their positions again: then nothing is known any more.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Known {
+    pub(crate) position: Position,
+    connections: u64,
+    /// The furthest position that was ever settled.
+    highest: Position,
 }
 
 impl Horizon {
-    /// Up to here everything is settled. It holds for statements that are sent after this call.
-    pub(crate) fn known(&self) -> Position {
-        Position::new(self.known.load(Ordering::SeqCst))
+    /// What is known; to be asked when there is a connection already. It holds for statements that are sent on
+    /// that one after this call.
+    pub(crate) fn known(&self, connections: &Connections) -> Known {
+        let mut known = self.lock();
+        let made = connections.made();
+        if known.connections != made {
+            *known = Known { position: Position::START, connections: made, ..*known };
+        }
+        *known
     }
 
-    /// Says that everything up to `position` is settled.
-    pub(crate) fn raise(&self, position: Position) {
-        self.known.fetch_max(position.get(), Ordering::SeqCst);
+    /// Says that everything up to `position` is settled, as was found with what was known `then`.
+    pub(crate) fn raise(&self, then: Known, position: Position) {
+        let mut known = self.lock();
+        known.highest = known.highest.max(position);
+        if known.connections == then.connections {
+            known.position = known.position.max(position);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Settles everything that could be seen when this was called, and says how far that is.
@@ -62,7 +83,8 @@ impl Horizon {
         // One waits for all.
         let _one_at_a_time = self.settling.lock().await;
         let mut connection = connections.lease_beside(statements).await?;
-        let head = match self.head(&mut connection, statements).await? {
+        let known = self.known(connections);
+        let head = match head(&mut connection, statements, known).await? {
             Head::Settled(head) => head,
             Head::AfterGap(head) => {
                 // The locks are looked up after the head was seen, and before anything is read again.
@@ -71,24 +93,22 @@ impl Horizon {
                 head
             }
         };
-        self.raise(head);
+        self.raise(known, head);
         Ok(head)
     }
+}
 
-    async fn head(&self, connection: &mut Lease<'_>, statements: &Statements) -> Result<Head, Problem> {
-        let known = self.known();
-        let rows = connection.fetch(statements.head(known)).await?;
-        let row = row::refuse_standby(&rows)?;
-        let (head, later): (i64, i64) = (row.try_get("head")?, row.try_get("later")?);
-        let known = known.get();
-        if head < known {
-            return Err(Problem::Rewound { head, known });
-        }
-        Ok(match head - known == later {
-            true => Head::Settled(Position::new(head)),
-            false => Head::AfterGap(Position::new(head)),
-        })
+async fn head(connection: &mut Lease<'_>, statements: &Statements, known: Known) -> Result<Head, Problem> {
+    let rows = connection.fetch(statements.head(known.position)).await?;
+    let row = row::refuse_standby(&rows)?;
+    let (head, later): (i64, i64) = (row.try_get("head")?, row.try_get("later")?);
+    if head < known.highest.get() {
+        return Err(Problem::Rewound { head, known: known.highest.get() });
     }
+    Ok(match head - known.position.get() == later {
+        true => Head::Settled(Position::new(head)),
+        false => Head::AfterGap(Position::new(head)),
+    })
 }
 
 /// The last event, and whether events before it may be missing.

@@ -67,11 +67,12 @@
 //! do not append hold up no reader, however long they are open; one that has appended does until it ends.
 //! When that takes longer than a second there is a warning (of `tracing`) that names the
 //! session. A standby does not know who is appending: reading the log there is
-//! [`Unsupported`](evercore::engine::EngineErrorKind::Unsupported).
+//! [`Unsupported`](evercore::engine::EngineErrorKind::Unsupported). So is reading over a gap in a database whose
+//! log is the copy of another one's, by logical replication.
 //!
 //! This holds when rows enter `events` through [`commit`](evercore::Context::commit) and [`commit_in`] alone. When
 //! the server loses events that were read before, as a failover to a standby that lags behind can do, reading
-//! fails with [`Corrupt`](evercore::engine::EngineErrorKind::Corrupt). When the sequence of positions is behind the
+//! fails with [`Corrupt`](evercore::engine::EngineErrorKind::Corrupt) as long as the log is shorter than it was. When the sequence of positions is behind the
 //! log, as after a switch to a logical replica, new connections are refused with an error that names the `setval`.
 //!
 //! # When a commit fails

@@ -1,6 +1,9 @@
 //! Bringing a schema to the one of this version of the library.
 
+use std::time::Duration;
+
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
+use tokio::time::timeout;
 
 use crate::{
     error::Problem,
@@ -19,13 +22,15 @@ const STEPS: &[(&str, &str)] = &[
 pub(crate) const KNOWN: i64 = STEPS.len() as i64;
 
 /// Applies the steps that are missing, all in one transaction: a process that dies on the way leaves the
-/// schema as it was, and of several that start at once one migrates and the others find it done.
+/// schema as it was, and of several that start at once one migrates and the others find it done. Whether there
+/// are any is answered within `limit`; migrating takes as long as it takes.
 pub(crate) async fn migrate(
     connection: &mut PgConnection,
     schema: &Schema,
     statements: &Statements,
+    limit: Duration,
 ) -> Result<(), Problem> {
-    if version(connection, statements).await? == KNOWN {
+    if version_within(limit, connection, statements).await? == KNOWN {
         return Ok(());
     }
     // Each statement has to see what the one before the lock did.
@@ -36,8 +41,12 @@ pub(crate) async fn migrate(
 }
 
 /// Fails when the schema is not the one of this version.
-pub(crate) async fn check(connection: &mut PgConnection, statements: &Statements) -> Result<(), Problem> {
-    match version(connection, statements).await? {
+pub(crate) async fn check(
+    connection: &mut PgConnection,
+    statements: &Statements,
+    limit: Duration,
+) -> Result<(), Problem> {
+    match version_within(limit, connection, statements).await? {
         KNOWN => Ok(()),
         found => Err(Problem::OlderSchema { found, known: KNOWN }),
     }
@@ -82,6 +91,15 @@ async fn apply_missing(
 async fn run(connection: &mut PgConnection, schema: &Schema, text: &str) -> Result<(), Problem> {
     sqlx::raw_sql(AssertSqlSafe(schema.text(text))).execute(connection).await?;
     Ok(())
+}
+
+async fn version_within(
+    limit: Duration,
+    connection: &mut PgConnection,
+    statements: &Statements,
+) -> Result<i64, Problem> {
+    let found = timeout(limit, version(connection, statements)).await;
+    found.map_err(|_| Problem::NoAnswerWithin(limit))?
 }
 
 /// The version of the schema, 0 when there is none.

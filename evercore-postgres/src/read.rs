@@ -67,17 +67,19 @@ impl Log<'_> {
     /// it begins at one is there something to wait for.
     async fn whole_page(self, read: &LogRead) -> Result<LogPage, Problem> {
         loop {
+            let mut connection = self.connections.lease(self.statements).await?;
             // Asked before the rows: what is settled later may still be missing among them.
-            let known = self.horizon.known();
-            let query = self.statements.log_after(read.after, read.limit);
-            let mut events = events(&self.connections.fetch(self.statements, query).await?)?;
-            let (seen, end) = (events.len(), settled(&mut events, read.after, known));
+            let known = self.horizon.known(self.connections);
+            let mut events =
+                events(&connection.fetch(self.statements.log_after(read.after, read.limit)).await?)?;
+            drop(connection);
+            let (seen, end) = (events.len(), settled(&mut events, read.after, known.position));
             if events.is_empty() && seen > 0 {
                 self.horizon.settle(self.connections, self.statements).await?;
                 continue;
             }
-            if read.after <= known {
-                self.horizon.raise(end);
+            if read.after <= known.position {
+                self.horizon.raise(known, end);
             }
             return Ok(LogPage { events, end });
         }
@@ -85,22 +87,21 @@ impl Log<'_> {
 
     /// A page of some events. Among them a gap cannot be seen, so the log is settled first, as far as it goes.
     async fn filtered_page(self, read: &LogRead) -> Result<LogPage, Problem> {
-        let mut head = self.horizon.known();
-        if head <= read.after {
-            head = self.horizon.settle(self.connections, self.statements).await?;
+        loop {
+            let mut connection = self.connections.lease(self.statements).await?;
+            let known = self.horizon.known(self.connections).position;
+            if known > read.after {
+                let end = known.min(stretch(read));
+                let query = self.statements.log_between(read, end);
+                let events = events(&connection.fetch(query).await?)?;
+                return Ok(filtered(events, read, end));
+            }
+            drop(connection);
+            let head = self.horizon.settle(self.connections, self.statements).await?;
+            if head <= read.after {
+                return Ok(LogPage { events: Vec::new(), end: read.after });
+            }
         }
-        if head <= read.after {
-            return Ok(LogPage { events: Vec::new(), end: read.after });
-        }
-        let stretch = read.after.get().saturating_add(i64::from(SCAN.max(read.limit)));
-        let end = head.min(Position::new(stretch));
-        let query = self.statements.log_between(read, end);
-        let events = events(&self.connections.fetch(self.statements, query).await?)?;
-        let end = match events.last() {
-            Some(last) if is_full(&events, read) => last.position,
-            _ => end,
-        };
-        Ok(LogPage { events, end })
     }
 
     /// The settled head.
@@ -131,6 +132,20 @@ fn settled(events: &mut Vec<StoredEvent>, after: Position, known: Position) -> P
     }
     events.truncate(count);
     end
+}
+
+/// How far a page of some events looks.
+fn stretch(read: &LogRead) -> Position {
+    Position::new(read.after.get().saturating_add(i64::from(SCAN.max(read.limit))))
+}
+
+/// A page of the wanted events up to `end`, unless it is full before.
+fn filtered(events: Vec<StoredEvent>, read: &LogRead, end: Position) -> LogPage {
+    let end = match events.last() {
+        Some(last) if is_full(&events, read) => last.position,
+        _ => end,
+    };
+    LogPage { events, end }
 }
 
 fn is_full(events: &[StoredEvent], read: &LogRead) -> bool {

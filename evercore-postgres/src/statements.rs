@@ -119,7 +119,7 @@ impl Statements {
 
     /// Forgets the keys of earlier commits.
     pub(crate) fn forget_keys<'q>(&self, before: Timestamp) -> Query<'q> {
-        sqlx::query(self.forget_keys.clone()).bind(Time(before))
+        sqlx::query(self.forget_keys.clone()).bind(Time::to_compare(before))
     }
 
     /// The aggregate of this type with this key.
@@ -213,7 +213,7 @@ impl Statements {
 
     /// Where events recorded at a time or later begin, up to `head`.
     pub(crate) fn locate<'q>(&self, since: Timestamp, head: Position) -> Query<'q> {
-        sqlx::query(self.locate.clone()).bind(Time(since)).bind(head.get())
+        sqlx::query(self.locate.clone()).bind(Time::to_compare(since)).bind(head.get())
     }
 
     /// Wakes all who listen on a channel.

@@ -11,10 +11,20 @@ use sqlx::{
 /// Microseconds from 1970-01-01T00:00:00Z, where Evercore's times begin, to 2000-01-01T00:00:00Z.
 const EPOCH: i64 = 946_684_800_000_000;
 
+/// The first time that the server knows, in the year 4714 before our era.
+const FIRST: i64 = -211_813_488_000_000_000;
+
 /// A time that is bound as `timestamptz`. sqlx binds those of other crates, with features that would
 /// change what the application's own queries infer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Time(pub(crate) Timestamp);
+
+impl Time {
+    /// The same, or the first time that the server knows: to compare with what is stored, which is never earlier.
+    pub(crate) fn to_compare(time: Timestamp) -> Self {
+        Self(Timestamp::from_micros(FIRST + EPOCH).map_or(time, |first| time.max(first)))
+    }
+}
 
 /// The time that the server sent; `None` when it is infinite, or further away than Evercore's times go.
 pub(crate) fn from_server(micros: i64) -> Option<Timestamp> {

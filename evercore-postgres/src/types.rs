@@ -28,7 +28,7 @@ pub(crate) async fn define(
     if aggregates.is_empty() && events.is_empty() {
         return Ok(known);
     }
-    connections.fetch(statements, statements.define_types(&aggregates, &events)).await?;
+    connections.write(statements, || statements.define_types(&aggregates, &events)).await?;
     all(connections, statements).await
 }
 

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use evercore::{
-    AggregateId, Sequence,
+    AggregateId, Fingerprint, Payload, Sequence,
     engine::{
         AggregateChange, Changes, CommitError, CommitOutcome, EngineErrorKind, Expected, Idempotency,
-        KeyChange, StorageEngine, TransactionalEngine,
+        KeyChange, NewSnapshot, StorageEngine, Timestamp, TransactionalEngine,
     },
 };
 use evercore_postgres::PostgresEngine;
@@ -38,12 +38,17 @@ impl Scene {
 
     /// A commit that waits for somebody.
     async fn waiting(&self, changes: Changes) -> JoinHandle<Answer> {
+        self.waiting_too(changes, 1).await
+    }
+
+    /// One more commit that waits, so that there are this many.
+    async fn waiting_too(&self, changes: Changes, count: i64) -> JoinHandle<Answer> {
         let engine = Arc::clone(&self.engine);
         let answer = tokio::spawn(async move { engine.commit(&changes).await });
         let mut session = self.place.session().await;
         let blocked = "SELECT count(*) FROM pg_stat_activity
             WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0";
-        while sqlx::query_scalar::<_, i64>(blocked).fetch_one(&mut session).await.expect("a count") == 0 {
+        while sqlx::query_scalar::<_, i64>(blocked).fetch_one(&mut session).await.expect("a count") < count {
             assert!(!answer.is_finished(), "it did not wait");
         }
         answer
@@ -227,5 +232,145 @@ async fn a_clock_that_was_set_back_stands_still() -> TestResult {
     .fetch_all(&mut scene.place.session().await)
     .await?;
     assert_eq!(times, [true, true]);
+    Ok(())
+}
+
+/// A role may have its transactions see a single moment, and commits are transactions too.
+#[tokio::test]
+async fn commits_that_see_a_single_moment_are_answered_as_all_others() -> TestResult {
+    for isolation in ["repeatable read", "serializable"] {
+        let place = Place::new().await;
+        let set =
+            format!("ALTER DATABASE {} SET default_transaction_isolation TO '{isolation}'", place.database());
+        crate::fixtures::run(&mut place.session().await, set).await;
+        let engine = Arc::new(place.engine().await);
+        let scene = Scene { types: define(&engine).await, engine, place };
+
+        let id = scene.user().await;
+        let mut winner = scene.engine.begin().await?;
+        scene.engine.commit_in(&append(scene.types, id, 1, 3), &mut winner).await.expect("it is written");
+        let loser = scene.waiting(append(scene.types, id, 1, 1)).await;
+        scene.engine.finish(winner).await?;
+        let answer = loser.await?;
+        assert!(
+            matches!(answer, Err(CommitError::Conflict { actual: Some(actual), .. }) if actual == Sequence::new(4)),
+            "{answer:?}"
+        );
+
+        let (first, second) = (new_id(&scene.engine).await, new_id(&scene.engine).await);
+        let mut claimer = scene.engine.begin().await?;
+        let written = scene.engine.commit_in(&once(append(scene.types, first, 0, 1)), &mut claimer).await;
+        written.expect("it is written");
+        let repeat = scene.waiting(once(append(scene.types, second, 0, 1))).await;
+        scene.engine.finish(claimer).await?;
+        let answer = repeat.await?;
+        assert!(matches!(answer, Ok(CommitOutcome::Repeated(_))), "{answer:?}");
+    }
+    Ok(())
+}
+
+fn snapshot(id: AggregateId, sequence: i64) -> NewSnapshot {
+    NewSnapshot {
+        aggregate_id: id,
+        sequence: Sequence::new(sequence),
+        fingerprint: Fingerprint::new(1),
+        payload: Payload::encode("state").expect("JSON"),
+    }
+}
+
+#[tokio::test]
+async fn snapshots_in_opposite_orders_do_not_deadlock() -> TestResult {
+    let scene = Scene::new().await;
+    let (a, b) = (scene.user().await, scene.user().await);
+    let save = |order: [AggregateId; 2]| Changes {
+        aggregates: vec![require(scene.types, a, 1), require(scene.types, b, 1)],
+        snapshots: order.map(|id| snapshot(id, 1)).into(),
+        ..Changes::default()
+    };
+    scene.engine.commit(&save([a, b])).await.expect("a commit");
+    let mut busy = scene.place.session().await;
+    let lock = format!("BEGIN; SELECT FROM evercore.snapshots WHERE aggregate_id = {a} FOR UPDATE");
+    crate::fixtures::run(&mut busy, lock).await;
+    let one = scene.waiting(save([a, b])).await;
+    let other = scene.waiting_too(save([b, a]), 2).await;
+    crate::fixtures::run(&mut busy, "COMMIT").await;
+    one.await?.expect("a commit");
+    other.await?.expect("a commit");
+    Ok(())
+}
+
+#[tokio::test]
+async fn keys_that_are_given_in_opposite_orders_do_not_deadlock() -> TestResult {
+    let scene = Scene::new().await;
+    let mut users = Vec::new();
+    for _ in 0..5 {
+        users.push(scene.user().await);
+    }
+    let rename = |pairs: &[(usize, &str)]| {
+        let aggregates = pairs.iter().map(|(user, to)| AggregateChange {
+            key: KeyChange::Set { from: None, to: key(to) },
+            ..require(scene.types, users[*user], 1)
+        });
+        Changes { aggregates: aggregates.collect(), ..Changes::default() }
+    };
+    // The first one is held up in the middle, by somebody who has one of its keys.
+    let mut busy = scene.engine.begin().await?;
+    let holder = new_id(&scene.engine).await;
+    scene.engine.commit_in(&create(scene.types, holder, "c"), &mut busy).await.expect("it is written");
+    let one = scene.waiting(rename(&[(0, "a"), (2, "c"), (4, "b")])).await;
+    let other = scene.waiting_too(rename(&[(1, "b"), (3, "a")]), 2).await;
+    busy.rollback().await?;
+    let answers = [one.await?, other.await?];
+    let refused = answers.iter().filter(|answer| matches!(answer, Err(CommitError::DuplicateKey(_)))).count();
+    assert_eq!(refused, 1, "{answers:?}");
+    Ok(())
+}
+
+/// Everything that writes, not only commits, is refused by the server when somebody else was faster.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_may_write_at_once_where_transactions_see_a_single_moment() -> TestResult {
+    for isolation in ["repeatable read", "serializable"] {
+        let place = Place::new().await;
+        let set =
+            format!("ALTER DATABASE {} SET default_transaction_isolation TO '{isolation}'", place.database());
+        crate::fixtures::run(&mut place.session().await, set).await;
+        drop(place.engine().await);
+        let place = Arc::new(place);
+        let writers: Vec<_> = (0..4)
+            .map(|_| {
+                let place = Arc::clone(&place);
+                tokio::spawn(async move {
+                    let engine = place.engine().await;
+                    let types = define(&engine).await;
+                    for _ in 0..20 {
+                        crate::fixtures::commit_new(&engine, types, 2).await;
+                    }
+                    engine.forget_keys(Timestamp::now()).await
+                })
+            })
+            .collect();
+        for writer in writers {
+            writer.await??;
+        }
+        assert_eq!(crate::fixtures::log(&place.engine().await).await.len(), 160);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn more_than_the_server_takes_is_refused_before_it_is_sent() -> TestResult {
+    let scene = Scene::new().await;
+    let id = new_id(&scene.engine).await;
+    let mut changes = append(scene.types, id, 0, 2);
+    for event in &mut changes.events {
+        // Nothing touches these zeros.
+        event.payload = Payload::new(event.payload.codec, vec![0; 500 << 20]);
+    }
+    let answer = scene.engine.commit(&changes).await;
+    assert!(
+        matches!(&answer, Err(CommitError::Engine(error)) if error.kind() == EngineErrorKind::Unsupported),
+        "{answer:?}"
+    );
+    assert_eq!(load(&scene.engine, id).await, None);
     Ok(())
 }

@@ -2,13 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use evercore::engine::{CommitError, EngineErrorKind, StorageEngine, TransactionalEngine};
+use evercore::{
+    Position,
+    engine::{CommitError, EngineErrorKind, StorageEngine, Timestamp, TransactionalEngine},
+};
 use evercore_postgres::PostgresEngine;
 
 use crate::fixtures::{Place, TestResult, append, commit_new, define, load, new_id, run};
 
 /// Ends all other sessions of the database.
-const END_SESSIONS: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+pub(crate) const END_SESSIONS: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name = 'evercore'";
 
 #[tokio::test]
@@ -144,9 +147,104 @@ async fn a_new_connection_that_is_not_answered_is_a_timeout() -> TestResult {
     let place = Place::new().await;
     drop(place.engine().await);
     let mut busy = place.session().await;
-    run(&mut busy, "BEGIN; LOCK TABLE evercore.events").await;
     let builder = PostgresEngine::builder().url(&place.url()).statement_timeout(Duration::from_millis(200));
-    let error = builder.connect().await.expect_err("nobody answers");
-    assert_eq!(error.kind(), EngineErrorKind::Timeout);
+    for table in ["events", "migrations"] {
+        run(&mut busy, format!("BEGIN; LOCK TABLE evercore.{table}")).await;
+        for builder in [builder.clone(), builder.clone().without_migration()] {
+            let error = builder.connect().await.expect_err("nobody answers");
+            assert_eq!(error.kind(), EngineErrorKind::Timeout);
+        }
+        run(&mut busy, "ROLLBACK").await;
+    }
+    Ok(())
+}
+
+/// As after a change of the schema, or behind a pooler that hands out other sessions.
+#[tokio::test]
+async fn a_connection_that_lost_its_statements_is_replaced() -> TestResult {
+    let place = Place::new().await;
+    let engine = place.engine().await;
+    let types = define(&engine).await;
+    engine.find_commit("order-7").await?;
+    let alter = "ALTER TABLE evercore.idempotency_keys ALTER receipt TYPE varchar";
+    run(&mut place.session().await, alter).await;
+    // The server does not run the statement with a result of another type on this connection any more.
+    engine.find_commit("order-7").await.expect_err("the statement is of no use");
+    engine.find_commit("order-7").await?;
+    commit_new(&engine, types, 1).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn times_that_the_server_does_not_know_are_never_stored_as_others() -> TestResult {
+    let place = Place::new().await;
+    let engine = place.engine().await;
+    let types = define(&engine).await;
+    commit_new(&engine, types, 1).await;
+    let ancient = Timestamp::from_micros(-8_000_000_000_000_000_000).ok_or("a time")?;
+    let far = Timestamp::from_micros(8_200_000_000_000_000_000).ok_or("a time")?;
+    assert_eq!(engine.locate(ancient).await?, Position::START);
+    assert_eq!(engine.locate(far).await?, Position::new(1));
+    assert_eq!(engine.forget_keys(ancient).await?, 0);
+    for (time, is_known) in [(ancient, false), (far, true)] {
+        let id = new_id(&engine).await;
+        let mut changes = append(types, id, 0, 1);
+        changes.events[0].time = time;
+        let answer = engine.commit(&changes).await;
+        let loaded = load(&engine, id).await;
+        match is_known {
+            true => assert_eq!(loaded.map(|loaded| loaded.events[0].time), Some(time)),
+            false => {
+                assert!(matches!(answer, Err(CommitError::Engine(_))), "{answer:?}");
+                assert_eq!(loaded, None);
+            }
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_call_that_is_given_up_leaves_no_answer_to_others() -> TestResult {
+    let place = Place::new().await;
+    let one = std::num::NonZero::new(1).ok_or("it is not zero")?;
+    let engine = PostgresEngine::builder().url(&place.url()).pool_size(one).connect().await?;
+    let types = define(&engine).await;
+    let (given_up, other) = (new_id(&engine).await, new_id(&engine).await);
+    engine.commit(&append(types, given_up, 0, 1)).await.expect("a commit");
+    engine.commit(&append(types, other, 0, 2)).await.expect("a commit");
+    for polls in 1..8 {
+        let mut call = Box::pin(load(&engine, given_up));
+        for _ in 0..polls {
+            let once = std::future::poll_fn(|cx| std::task::Poll::Ready(call.as_mut().poll(cx).is_ready()));
+            if once.await {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(call);
+        let found = load(&engine, other).await.ok_or("it exists")?;
+        assert_eq!((found.id, found.events.len()), (other, 2));
+        assert_eq!(engine.head().await?, Position::new(3));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn texts_that_the_server_does_not_take_are_refused_for_certain() -> TestResult {
+    let place = Place::new().await;
+    let engine = place.engine().await;
+    let types = define(&engine).await;
+    let id = new_id(&engine).await;
+    let mut reference = append(types, id, 0, 1);
+    reference.events[0].reference = Some("a\0b".into());
+    let mut metadata = append(types, id, 0, 1);
+    metadata.events[0].metadata = Some("\0".into());
+    for changes in [reference, metadata] {
+        let answer = engine.commit(&changes).await;
+        assert!(matches!(answer, Err(CommitError::Engine(_))), "{answer:?}");
+        assert_eq!(load(&engine, id).await, None);
+    }
+    assert!(engine.find_commit("a\0b").await.is_err_and(|error| !error.is_temporary()));
+    engine.commit(&append(types, id, 0, 1)).await.expect("the engine goes on");
     Ok(())
 }

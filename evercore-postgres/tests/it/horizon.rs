@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use evercore::{
-    Position,
-    engine::{EventFilter, LogRead, StorageEngine, TransactionalEngine},
+    Fingerprint, Payload, Position, Sequence,
+    engine::{
+        EngineErrorKind, EventFilter, LogRead, NewSnapshot, StorageEngine, Timestamp, TransactionalEngine,
+    },
 };
 use evercore_postgres::PostgresEngine;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
@@ -230,7 +232,7 @@ async fn head_and_times_wait_for_open_transactions_too() -> TestResult {
     commit_new(&scene.writer, scene.types, 1).await;
     let (one, other) = (Arc::clone(&scene.reader), Arc::new(scene.place.engine().await));
     let head = tokio::spawn(async move { one.head().await });
-    let located = tokio::spawn(async move { other.locate(evercore::engine::Timestamp::now()).await });
+    let located = tokio::spawn(async move { other.locate(Timestamp::now()).await });
     scene.place.is_asked_who_is_appending(&head).await;
     scene.place.is_asked_who_is_appending(&located).await;
     scene.writer.finish(late).await?;
@@ -339,6 +341,163 @@ async fn a_log_that_became_shorter_is_an_error() -> TestResult {
     assert_eq!(log(&scene.reader).await.len(), 3);
     run(&mut scene.place.session().await, "DELETE FROM evercore.events WHERE position > 1").await;
     let error = scene.reader.head().await.expect_err("events that were read are gone");
-    assert_eq!(error.kind(), evercore::engine::EngineErrorKind::Corrupt);
+    assert_eq!(error.kind(), EngineErrorKind::Corrupt);
+
+    // Also on another connection, which may be one to another server.
+    run(&mut scene.place.session().await, crate::failures::END_SESSIONS).await;
+    while scene.reader.types().await.is_err() {}
+    let error = scene.reader.head().await.expect_err("events that were read are gone");
+    assert_eq!(error.kind(), EngineErrorKind::Corrupt);
+    Ok(())
+}
+
+/// Whoever deletes a snapshot, which is allowed at any time, holds up those who write one, and nobody else.
+#[tokio::test]
+async fn a_writer_that_waits_for_a_snapshot_does_not_hold_up_readers() -> TestResult {
+    let scene = Scene::new().await;
+    let id = crate::fixtures::new_id(&scene.writer).await;
+    let with_snapshot = |version| {
+        let mut changes = crate::fixtures::append(scene.types, id, version, 1);
+        changes.snapshots.push(NewSnapshot {
+            aggregate_id: id,
+            sequence: Sequence::new(version + 1),
+            fingerprint: Fingerprint::new(1),
+            payload: Payload::encode("state").expect("JSON"),
+        });
+        changes
+    };
+    scene.writer.commit(&with_snapshot(0)).await.expect("a commit");
+    let mut busy = scene.place.session().await;
+    run(&mut busy, "BEGIN; DELETE FROM evercore.snapshots").await;
+    let waiting = {
+        let (engine, changes) = (scene.place.engine().await, with_snapshot(1));
+        tokio::spawn(async move { engine.commit(&changes).await })
+    };
+    let mut session = scene.place.session().await;
+    let blocked = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0";
+    while sqlx::query_scalar::<_, i64>(blocked).fetch_one(&mut session).await? == 0 {}
+    let appending = "SELECT count(*) FROM pg_locks
+        WHERE relation = 'evercore.events'::regclass AND mode = 'RowExclusiveLock'";
+    assert_eq!(sqlx::query_scalar::<_, i64>(appending).fetch_one(&mut session).await?, 0);
+    run(&mut busy, "COMMIT").await;
+    waiting.await?.expect("a commit");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_transaction_that_is_prepared_while_readers_wait_for_it_is_not_skipped() -> TestResult {
+    let scene = Scene::new().await;
+    let mut late = scene.writer.begin().await?;
+    write_new(&scene.writer, scene.types, 1, &mut late).await;
+    commit_new(&scene.writer, scene.types, 1).await;
+    let reading = scene.read(&EventFilter::default(), 0);
+    scene.place.is_asked_who_is_appending(&reading).await;
+    sqlx::query("PREPARE TRANSACTION 'while they wait'").execute(&mut *late).await?;
+    drop(late);
+    scene.place.is_asked_who_is_appending(&reading).await;
+    run(&mut scene.place.session().await, "COMMIT PREPARED 'while they wait'").await;
+    assert_eq!(reading.await?, [1, 2]);
+    Ok(())
+}
+
+/// Rows that are replicated come in the order of their commits, and hold no lock before.
+#[tokio::test]
+async fn a_log_that_is_replicated_from_elsewhere_is_not_read_over_gaps() -> TestResult {
+    let scene = Scene::new().await;
+    commit_new(&scene.writer, scene.types, 1).await;
+    let replicate = "SET allow_system_table_mods = on;
+        INSERT INTO pg_subscription_rel (srsubid, srrelid, srsubstate) VALUES (1, 'evercore.events'::regclass, 'r')";
+    run(&mut scene.place.session().await, replicate).await;
+    assert_eq!(scene.read(&EventFilter::default(), 0).await?, [1]);
+    gap(&scene).await?;
+    let read = LogRead { filter: EventFilter::default(), after: Position::new(1), limit: 10 };
+    let error = scene.reader.read_log(&read).await.expect_err("nobody can say what is settled");
+    assert_eq!(error.kind(), EngineErrorKind::Unsupported);
+    Ok(())
+}
+
+/// As after a failover to a standby that lagged behind: positions that were settled are drawn again.
+#[tokio::test]
+async fn what_was_settled_before_the_connection_broke_is_not_taken_for_settled() -> TestResult {
+    let scene = Scene::new().await;
+    for filter in filters(scene.types) {
+        commit_new(&scene.writer, scene.types, 5).await;
+        let before = scene.reader.head().await?.get();
+        let rewind = format!(
+            "DELETE FROM evercore.events WHERE position > {before} - 4;
+            SELECT setval('evercore.events_position', {before} - 4)"
+        );
+        run(&mut scene.place.session().await, rewind).await;
+        run(&mut scene.place.session().await, crate::failures::END_SESSIONS).await;
+        for engine in [&scene.writer, &*scene.reader] {
+            while engine.types().await.is_err() {}
+        }
+        let mut late = loop {
+            match scene.writer.begin().await {
+                Ok(transaction) => break transaction,
+                Err(error) => assert!(error.is_temporary(), "{error:?}"),
+            }
+        };
+        write_new(&scene.writer, scene.types, 1, &mut late).await;
+        commit_new(&scene.writer, scene.types, 8).await;
+        let reading = scene.read(&filter, before - 4);
+        scene.place.is_asked_who_is_appending(&reading).await;
+        scene.writer.finish(late).await?;
+        assert_eq!(reading.await?.len(), 9);
+    }
+    Ok(())
+}
+
+/// A commit of many events is recorded when it begins, and others fall in between.
+#[tokio::test]
+async fn a_time_is_found_before_what_was_recorded_earlier_and_came_later() -> TestResult {
+    let scene = Scene::new().await;
+    commit_new(&scene.writer, scene.types, 1).await;
+    let (early, late) =
+        (Timestamp::from_micros(0).ok_or("a time")?, Timestamp::from_micros(1_000_000).ok_or("a time")?);
+    let (late_position, count) = (10, 40_000);
+    let bulk = format!(
+        "UPDATE evercore.events SET recorded_at = '1970-01-01 00:00:00+00';
+        INSERT INTO evercore.events (aggregate_id, sequence, time, recorded_at, aggregate_type_id, event_type_id, codec, payload)
+            SELECT 1000, n, now(), timestamptz '1970-01-01 00:00:00+00' + CASE n WHEN {late_position} THEN interval '1 s' ELSE interval '0' END,
+                1, 1, 1, '1'
+            FROM generate_series(2, {count}) AS n"
+    );
+    run(&mut scene.place.session().await, bulk).await;
+    assert_eq!(scene.reader.locate(early).await?, Position::START);
+    assert_eq!(scene.reader.locate(late).await?, Position::new(late_position - 1));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_while_readers_wait_gives_nothing_up_as_settled() -> TestResult {
+    let scene = Scene::new().await;
+    for filter in filters(scene.types) {
+        let last = scene.writer.head().await?.get();
+        let mut late = scene.place.session().await;
+        run(
+            &mut late,
+            "BEGIN; SET application_name TO 'late'; LOCK TABLE evercore.events IN ROW EXCLUSIVE MODE",
+        )
+        .await;
+        run(&mut late, "SELECT nextval('evercore.events_position')").await;
+        commit_new(&scene.writer, scene.types, 1).await;
+        let read = LogRead { filter: filter.clone(), after: Position::new(last), limit: 10 };
+        let reading = {
+            let (reader, read) = (Arc::clone(&scene.reader), read.clone());
+            tokio::spawn(async move { reader.read_log(&read).await })
+        };
+        scene.place.is_asked_who_is_appending(&reading).await;
+        run(&mut scene.place.session().await, crate::failures::END_SESSIONS).await;
+        let error = reading.await?.expect_err("the connection is gone");
+        assert_eq!(error.kind(), EngineErrorKind::ConnectionLost);
+
+        let reading = scene.read(&filter, last);
+        scene.place.is_asked_who_is_appending(&reading).await;
+        run(&mut late, "ROLLBACK").await;
+        assert_eq!(reading.await?, [last + 2]);
+        while scene.writer.types().await.is_err() {}
+    }
     Ok(())
 }

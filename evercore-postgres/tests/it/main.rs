@@ -7,6 +7,7 @@ mod failures;
 mod fixtures;
 mod horizon;
 mod open;
+mod plans;
 mod random_writers;
 mod roles;
 mod round_trips;

@@ -147,3 +147,48 @@ async fn a_unit_of_work_is_written_in_a_transaction() -> TestResult {
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn a_transaction_that_failed_does_not_end_as_if_it_had_committed() -> TestResult {
+    let place = Place::new().await;
+    let engine = place.engine().await;
+    let types = define(&engine).await;
+    let id = new_id(&engine).await;
+    let mut transaction = engine.begin().await?;
+    engine.commit_in(&append(types, id, 0, 1), &mut transaction).await.expect("it is written");
+    sqlx::query("SELECT 1 / 0").execute(&mut *transaction).await.expect_err("it fails");
+    // The server answers such a COMMIT with a rollback, and with no error.
+    let error = engine.finish(transaction).await.expect_err("nothing is committed");
+    assert!(!error.is_temporary(), "{error:?}");
+    assert_eq!(load(&engine, id).await, None);
+
+    let mut next = engine.begin().await?;
+    engine.commit_in(&append(types, id, 0, 1), &mut next).await.expect("the connection is of use");
+    engine.finish(next).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_transaction_whose_begin_is_given_up_swallows_nothing() -> TestResult {
+    let place = Place::new().await;
+    let one = std::num::NonZero::new(1).ok_or("it is not zero")?;
+    let engine = PostgresEngine::builder().url(&place.url()).pool_size(one).connect().await?;
+    with_orders_table(&engine).await?;
+    for polls in 1..6 {
+        let mut beginning = Box::pin(engine.begin());
+        for _ in 0..polls {
+            let once =
+                std::future::poll_fn(|cx| std::task::Poll::Ready(beginning.as_mut().poll(cx).is_ready()));
+            if once.await {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(beginning);
+        sqlx::query("INSERT INTO orders VALUES (7)").execute(engine.pool()).await?;
+        let seen: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM orders").fetch_one(&mut place.session().await).await?;
+        assert_eq!(seen, polls, "the row of the application is there for all");
+    }
+    Ok(())
+}
