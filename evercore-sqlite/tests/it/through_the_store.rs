@@ -4,7 +4,7 @@
 use std::{error::Error as _, num::NonZero, time::Duration};
 
 use evercore::{
-    Aggregate, AggregateId, Apply, Error, EventStore, RetryPolicy, engine::EngineErrorKind, event,
+    Aggregate, AggregateId, Apply, Error, EventStore, LogFilter, RetryPolicy, engine::EngineErrorKind, event,
     state_event,
 };
 use evercore_sqlite::SqliteEngine;
@@ -181,5 +181,29 @@ async fn data_that_the_code_does_not_understand_is_named() -> TestResult {
         let other = write(&store, "b", "text").await?;
         assert_eq!(store.load(other).await?.text, "text");
     }
+    Ok(())
+}
+
+// The engine looks at 10,000 events for a page and may come back with none: that is not the head of the log.
+#[tokio::test]
+async fn a_page_of_rare_events_is_empty_at_the_head_only() -> TestResult {
+    let place = Place::new();
+    let store = open(&place).await;
+    let id = write(&store, "a", "text").await?;
+    let first = store.head().await?;
+    let count = async |ctx: evercore::Context| {
+        let mut note = ctx.load(id).await?;
+        for _ in 0..25_000 {
+            ctx.apply(&mut note, Counted {})?;
+        }
+        Ok(())
+    };
+    store.with_context(count).await?;
+    write(&store, "b", "rare").await?;
+
+    let mut log = store.log(LogFilter::new().event::<Written>(), first);
+    let page = log.page(10).await?;
+    assert_eq!((page.events.len(), page.end), (1, store.head().await?));
+    assert!(log.page(10).await?.events.is_empty());
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use chrono::Utc;
-use evercore::{Committed, Error, EventStore, RetryPolicy, engine::EngineErrorKind};
+use evercore::{Committed, Error, EventStore, RetryPolicy, Unit, engine::EngineErrorKind};
 
 use crate::{
     domain::{Account, Deposited, User, UserLoggedIn, Withdrawn, created, log_in, store, stored_user},
@@ -42,38 +42,27 @@ async fn a_unit_runs_again_after_a_conflict() {
 #[tokio::test]
 async fn a_unit_gives_up_at_its_limit_with_the_last_conflict() {
     let store = store().await;
-    let id = stored_user(&store, "john", 0).await;
-    let runs = AtomicU32::new(0);
-    let result = store
-        .unit()
-        .retry(quick(4))
-        .run(async |ctx| {
-            runs.fetch_add(1, Ordering::Relaxed);
-            let mut user = ctx.load(id).await?;
-            log_in(&store, id).await;
-            ctx.apply(&mut user, UserLoggedIn {})
-        })
-        .await;
-    assert!(result.unwrap_err().is_conflict());
-    assert_eq!(runs.into_inner(), 4);
+    assert_eq!(runs_that_all_conflict(&store, store.unit().retry(quick(4))).await, 4);
 }
 
 #[tokio::test]
 async fn without_a_policy_a_unit_runs_once() {
     let store = store().await;
-    let id = stored_user(&store, "john", 0).await;
+    assert_eq!(runs_that_all_conflict(&store, store.unit()).await, 1);
+}
+
+/// How often a unit of work runs when somebody else is always faster.
+async fn runs_that_all_conflict(store: &EventStore, unit: Unit) -> u32 {
+    let id = stored_user(store, "john", 0).await;
     let runs = AtomicU32::new(0);
-    let result = store
-        .unit()
-        .run(async |ctx| {
-            runs.fetch_add(1, Ordering::Relaxed);
-            let mut user = ctx.load(id).await?;
-            log_in(&store, id).await;
-            ctx.apply(&mut user, UserLoggedIn {})
-        })
-        .await;
-    assert!(result.unwrap_err().is_conflict());
-    assert_eq!(runs.into_inner(), 1);
+    let work = async |ctx: evercore::Context| {
+        runs.fetch_add(1, Ordering::Relaxed);
+        let mut user = ctx.load(id).await?;
+        log_in(store, id).await;
+        ctx.apply(&mut user, UserLoggedIn {})
+    };
+    assert!(unit.run(work).await.unwrap_err().is_conflict());
+    runs.into_inner()
 }
 
 // The conflict shows when the aggregate is loaded a second time, inside the closure, which turns it into an
