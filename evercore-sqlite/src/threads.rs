@@ -6,7 +6,7 @@
 use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Condvar, Mutex, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
 };
 
@@ -57,7 +57,13 @@ impl Threads {
         &self,
         open: impl FnOnce() -> Result<Connection, Problem> + Send + 'static,
     ) -> Result<(), Problem> {
-        self.start("evercore-sqlite-writer", &self.writer, open).await
+        let readers = Arc::clone(&self.readers);
+        // The last connection empties the write-ahead log. Of two that close at once neither is the last.
+        let close = move |connection| {
+            readers.wait_until_left();
+            drop(connection);
+        };
+        self.start("evercore-sqlite-writer", &self.writer, open, close).await
     }
 
     /// Starts a thread that reads.
@@ -65,7 +71,12 @@ impl Threads {
         &self,
         open: impl FnOnce() -> Result<Connection, Problem> + Send + 'static,
     ) -> Result<(), Problem> {
-        self.start("evercore-sqlite-reader", &self.readers, open).await
+        let seat = Seat::take(&self.readers);
+        let close = move |connection| {
+            drop(connection);
+            drop(seat);
+        };
+        self.start("evercore-sqlite-reader", &self.readers, open, close).await
     }
 
     async fn start(
@@ -73,14 +84,16 @@ impl Threads {
         name: &str,
         queue: &Arc<Queue<Work>>,
         open: impl FnOnce() -> Result<Connection, Problem> + Send + 'static,
+        close: impl FnOnce(Connection) + Send + 'static,
     ) -> Result<(), Problem> {
         let (opened, is_open) = oneshot::channel();
         let (queue, doorbell, running) = (Arc::clone(queue), self.doorbell.clone(), self.running.subscribe());
         let run = move || {
             match open() {
-                Ok(connection) => {
+                Ok(mut connection) => {
                     let _ = opened.send(Ok(()));
-                    work(connection, &queue, &doorbell);
+                    work(&mut connection, &queue, &doorbell);
+                    close(connection);
                 }
                 Err(problem) => {
                     let _ = opened.send(Err(problem));
@@ -161,12 +174,12 @@ pub(crate) enum Readers {
 
 /// The life of a thread. A call that panics fails alone: its caller hears of it because the channel for the
 /// answer is gone, and the connection goes on outside any transaction.
-fn work(mut connection: Connection, queue: &Queue<Work>, doorbell: &Doorbell) {
+fn work(connection: &mut Connection, queue: &Queue<Work>, doorbell: &Doorbell) {
     while let Some(work) = queue.pop() {
         let run = || match work {
-            Work::Call(call) => call(&mut connection),
+            Work::Call(call) => call(connection),
             Work::Commit(changes, answer) => {
-                let outcome = commit(&mut connection, &changes);
+                let outcome = commit(connection, &changes);
                 if let Ok(CommitOutcome::Committed { last_position: Some(_), .. }) = outcome {
                     doorbell.ring();
                 }
@@ -174,9 +187,9 @@ fn work(mut connection: Connection, queue: &Queue<Work>, doorbell: &Doorbell) {
             }
         };
         if catch_unwind(AssertUnwindSafe(run)).is_err() {
-            driver::roll_back(&mut connection);
+            driver::roll_back(connection);
         }
-        checkpoint::when_due(&connection);
+        checkpoint::when_due(connection);
     }
 }
 
@@ -189,15 +202,37 @@ struct Queue<T> {
 struct State<T> {
     waiting: VecDeque<T>,
     closed: bool,
+    /// How many [seats](Seat) are taken.
+    seats: usize,
+}
+
+/// Held by a reading thread until its connection is closed.
+struct Seat<T>(Arc<Queue<T>>);
+
+impl<T> Seat<T> {
+    fn take(queue: &Arc<Queue<T>>) -> Self {
+        queue.state().seats += 1;
+        Self(Arc::clone(queue))
+    }
+}
+
+impl<T> Drop for Seat<T> {
+    fn drop(&mut self) {
+        self.0.state().seats -= 1;
+        self.0.changed.notify_all();
+    }
 }
 
 impl<T> Queue<T> {
     fn new() -> Self {
-        Self { state: Mutex::new(State { waiting: VecDeque::new(), closed: false }), changed: Condvar::new() }
+        Self {
+            state: Mutex::new(State { waiting: VecDeque::new(), closed: false, seats: 0 }),
+            changed: Condvar::new(),
+        }
     }
 
     fn push(&self, item: T) -> Result<(), Problem> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
         if state.closed {
             return Err(Problem::Closed);
         }
@@ -209,7 +244,7 @@ impl<T> Queue<T> {
 
     /// The next item; waits for one. `None` when the queue is closed and empty.
     fn pop(&self) -> Option<T> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state();
         let mut state = self
             .changed
             .wait_while(state, |state| state.waiting.is_empty() && !state.closed)
@@ -218,12 +253,21 @@ impl<T> Queue<T> {
     }
 
     fn is_closed(&self) -> bool {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).closed
+        self.state().closed
     }
 
     fn close(&self) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        self.state().closed = true;
         self.changed.notify_all();
+    }
+
+    fn wait_until_left(&self) {
+        let left = self.changed.wait_while(self.state(), |state| state.seats > 0);
+        drop(left.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
