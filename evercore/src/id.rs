@@ -181,6 +181,11 @@ number! {
     Position
 }
 
+number! {
+    /// Proves who owns a subscription. Each claim draws a greater one than all before it, in the whole store.
+    FencingToken
+}
+
 impl Sequence {
     /// Before the first event.
     pub const NONE: Self = Self(0);

@@ -1,15 +1,18 @@
 //! The object-safe mirror of the contract, so that stores are not generic.
 
-use std::{any::Any, fmt, future::Future, pin::Pin};
+use std::{any::Any, fmt, future::Future, pin::Pin, time::Duration};
 
 use super::{
-    Changes, CommitError, CommitOutcome, EngineError, IdBlock, Listener, Load, LoadedAggregate, LogPage,
-    LogRead, PastCommit, StorageEngine, Timestamp, TypeCatalog, TypeNames,
+    Changes, Checkpoint, Claim, CommitError, CommitOutcome, EngineError, Fenced, FencingToken, IdBlock,
+    Listener, Load, LoadedAggregate, LogPage, LogRead, NewSubscription, OwnerError, PastCommit, Renewal,
+    StorageEngine, StoredFailedDelivery, StoredSubscription, SubscriptionChange, SubscriptionList, Timestamp,
+    TypeCatalog, TypeNames,
 };
 use crate::{AggregateId, AggregateTypeId, NaturalKey, Position};
 
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 type Answer<'a, T> = BoxFuture<'a, Result<T, EngineError>>;
+type OwnerAnswer<'a, T> = BoxFuture<'a, Result<T, OwnerError>>;
 
 /// [`StorageEngine`] with boxed futures; each method is the one of that name.
 pub(crate) trait AnyEngine: fmt::Debug + Send + Sync {
@@ -38,6 +41,32 @@ pub(crate) trait AnyEngine: fmt::Debug + Send + Sync {
     fn locate(&self, since: Timestamp) -> Answer<'_, Position>;
     fn watch(&self) -> Listener;
     fn close(&self) -> Answer<'_, ()>;
+
+    fn define_subscription<'a>(&'a self, subscription: &'a NewSubscription)
+    -> Answer<'a, StoredSubscription>;
+    fn claim_subscription<'a>(&'a self, name: &'a str, owner: &'a str, lease: Duration) -> Answer<'a, Claim>;
+    fn renew_leases<'a>(&'a self, renewals: &'a [Renewal]) -> Answer<'a, Vec<Option<Fenced>>>;
+    fn checkpoint<'a>(&'a self, checkpoint: &'a Checkpoint) -> OwnerAnswer<'a, ()>;
+    fn release_subscription<'a>(
+        &'a self,
+        name: &'a str,
+        token: FencingToken,
+        failure: Option<&'a str>,
+    ) -> OwnerAnswer<'a, ()>;
+    fn change_subscription<'a>(
+        &'a self,
+        name: &'a str,
+        change: &'a SubscriptionChange,
+        token: Option<FencingToken>,
+    ) -> OwnerAnswer<'a, Option<StoredSubscription>>;
+    fn subscriptions<'a>(&'a self, name: Option<&'a str>) -> Answer<'a, SubscriptionList>;
+    fn failed_deliveries<'a>(
+        &'a self,
+        name: &'a str,
+        after: Position,
+        limit: u32,
+    ) -> Answer<'a, Vec<StoredFailedDelivery>>;
+    fn drop_failed_delivery<'a>(&'a self, name: &'a str, position: Position) -> Answer<'a, bool>;
 }
 
 impl<T: StorageEngine> AnyEngine for T {
@@ -112,5 +141,59 @@ impl<T: StorageEngine> AnyEngine for T {
 
     fn close(&self) -> Answer<'_, ()> {
         Box::pin(T::close(self))
+    }
+
+    fn define_subscription<'a>(
+        &'a self,
+        subscription: &'a NewSubscription,
+    ) -> Answer<'a, StoredSubscription> {
+        Box::pin(T::define_subscription(self, subscription))
+    }
+
+    fn claim_subscription<'a>(&'a self, name: &'a str, owner: &'a str, lease: Duration) -> Answer<'a, Claim> {
+        Box::pin(T::claim_subscription(self, name, owner, lease))
+    }
+
+    fn renew_leases<'a>(&'a self, renewals: &'a [Renewal]) -> Answer<'a, Vec<Option<Fenced>>> {
+        Box::pin(T::renew_leases(self, renewals))
+    }
+
+    fn checkpoint<'a>(&'a self, checkpoint: &'a Checkpoint) -> OwnerAnswer<'a, ()> {
+        Box::pin(T::checkpoint(self, checkpoint))
+    }
+
+    fn release_subscription<'a>(
+        &'a self,
+        name: &'a str,
+        token: FencingToken,
+        failure: Option<&'a str>,
+    ) -> OwnerAnswer<'a, ()> {
+        Box::pin(T::release_subscription(self, name, token, failure))
+    }
+
+    fn change_subscription<'a>(
+        &'a self,
+        name: &'a str,
+        change: &'a SubscriptionChange,
+        token: Option<FencingToken>,
+    ) -> OwnerAnswer<'a, Option<StoredSubscription>> {
+        Box::pin(T::change_subscription(self, name, change, token))
+    }
+
+    fn subscriptions<'a>(&'a self, name: Option<&'a str>) -> Answer<'a, SubscriptionList> {
+        Box::pin(T::subscriptions(self, name))
+    }
+
+    fn failed_deliveries<'a>(
+        &'a self,
+        name: &'a str,
+        after: Position,
+        limit: u32,
+    ) -> Answer<'a, Vec<StoredFailedDelivery>> {
+        Box::pin(T::failed_deliveries(self, name, after, limit))
+    }
+
+    fn drop_failed_delivery<'a>(&'a self, name: &'a str, position: Position) -> Answer<'a, bool> {
+        Box::pin(T::drop_failed_delivery(self, name, position))
     }
 }

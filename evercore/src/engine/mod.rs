@@ -7,14 +7,19 @@
 mod doorbell;
 mod erased;
 mod error;
+mod subscription_types;
+mod subscriptions;
 mod types;
-
-use std::fmt;
 
 pub(crate) use self::erased::AnyEngine;
 pub use self::{
     doorbell::{Doorbell, Listener},
     error::{CommitError, EngineError, EngineErrorKind},
+    subscription_types::{
+        Checkpoint, Claim, EventIdentity, Fenced, NewFailedDelivery, NewSubscription, Owner, OwnerError,
+        Renewal, StoredFailedDelivery, StoredSubscription, SubscriptionChange, SubscriptionList,
+    },
+    subscriptions::SubscriptionEngine,
     types::{
         AggregateChange, Changes, CommitOutcome, EventFilter, Expected, IdBlock, Idempotency, KeyChange,
         Load, LoadTarget, LoadedAggregate, LoadedSnapshot, LogPage, LogRead, NewEvent, NewSnapshot,
@@ -22,7 +27,7 @@ pub use self::{
     },
 };
 use crate::{AggregateId, AggregateTypeId, NaturalKey, Position};
-pub use crate::{context::Prepared, time::Timestamp};
+pub use crate::{context::Prepared, id::FencingToken, time::Timestamp};
 
 /// A place where events are stored.
 ///
@@ -37,7 +42,7 @@ pub use crate::{context::Prepared, time::Timestamp};
 ///
 /// Round trips to the database, when all goes well: [`load`](Self::load) 1, [`commit`](Self::commit) 1,
 /// [`read_log`](Self::read_log) 1 where the log has no gap.
-pub trait StorageEngine: fmt::Debug + Send + Sync + 'static {
+pub trait StorageEngine: SubscriptionEngine {
     /// The engine's name in errors and traces: `memory`, `sqlite`.
     fn name(&self) -> &'static str;
 
@@ -308,6 +313,10 @@ pub trait TransactionalEngine: StorageEngine {
     /// A transaction of the database.
     type Transaction: Send;
 
+    /// Whether commits, and everything else that writes, wait until an open transaction has ended: whoever
+    /// holds one and commits to the store waits for itself.
+    const BLOCKS_WRITERS: bool;
+
     /// Begins a transaction that can write.
     ///
     /// # Errors
@@ -329,6 +338,22 @@ pub trait TransactionalEngine: StorageEngine {
         changes: &Changes,
         transaction: &mut Self::Transaction,
     ) -> impl Future<Output = Result<CommitOutcome, CommitError>> + Send;
+
+    /// Moves the cursor of a subscription as [`SubscriptionEngine::checkpoint`] does, in the caller's transaction.
+    ///
+    /// # Behavior
+    ///
+    /// - When the caller rolls back, the cursor is where it was; when it commits, it has moved.
+    /// - Of two transactions that move it from the same position at most one commits.
+    ///
+    /// # Errors
+    ///
+    /// As for [`SubscriptionEngine::checkpoint`]. After an error the caller must roll back.
+    fn checkpoint_in(
+        &self,
+        checkpoint: &Checkpoint,
+        transaction: &mut Self::Transaction,
+    ) -> impl Future<Output = Result<(), OwnerError>> + Send;
 
     /// Commits the transaction and rings the doorbell.
     ///
