@@ -1,10 +1,10 @@
 //! Everything that can go wrong, and every message of the crate.
 
-use std::{convert::Infallible, error::Error as StdError, fmt};
+use std::{convert::Infallible, error::Error as StdError, fmt, time::Duration};
 
 use crate::{
-    AggregateId, DecodeError, InvalidText, NaturalKey, Sequence, ValidationError,
-    engine::{EngineError, EngineErrorKind},
+    AggregateId, DecodeError, InvalidText, NaturalKey, Position, Sequence, ValidationError,
+    engine::{EngineError, EngineErrorKind, Fenced},
 };
 
 /// The result of most operations.
@@ -152,6 +152,84 @@ pub enum Error {
     WrongEngine {
         /// The engine of the store.
         engine: &'static str,
+    },
+    /// Somebody else owns the subscription. To wait for one's turn there is
+    /// [`standby`](crate::Subscription::standby).
+    #[error("the subscription {name:?} is owned by {owner} for another {remaining:?}")]
+    AlreadyOwned {
+        /// The subscription.
+        name: Box<str>,
+        /// Who owns it.
+        owner: Box<str>,
+        /// How long, unless the lease is renewed.
+        remaining: Duration,
+    },
+    /// The subscription was taken away from its owner, who has written nothing since.
+    #[error("the subscription {name:?} was lost: {reason}")]
+    Fenced {
+        /// The subscription.
+        name: Box<str>,
+        /// What became of it.
+        reason: Fenced,
+    },
+    /// The subscription is stored with another filter. Give it the old one, or say
+    /// [`redefine`](crate::Subscription::redefine) or [`reset`](crate::Subscription::reset).
+    #[error("the subscription {name:?} is for {stored}, not for {wanted}")]
+    SubscriptionMismatch {
+        /// The subscription.
+        name: Box<str>,
+        /// The filter that is stored.
+        stored: Box<str>,
+        /// The filter that was asked for.
+        wanted: Box<str>,
+    },
+    /// The subscription is paused until somebody resumes it.
+    #[error("the subscription {0:?} is paused")]
+    SubscriptionPaused(Box<str>),
+    /// There is no subscription of this name.
+    #[error("there is no subscription {0:?}")]
+    UnknownSubscription(Box<str>),
+    /// An event could not be handled, or not be decoded, however often it was delivered. The subscription stays
+    /// before it, and tries it again when it is run again.
+    #[error("the subscription {name:?} cannot handle the event at position {position} ({attempts} attempts)")]
+    SubscriptionFailed {
+        /// The subscription.
+        name: Box<str>,
+        /// The event.
+        position: Position,
+        /// How often it was delivered alone, or in the last of its batches.
+        attempts: u32,
+        /// What the handler, or the decoder, says.
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    /// The store has lost events that the subscription has seen, and their positions may be used for others: it
+    /// was restored, or failed over to a copy that lagged behind. Reset the subscription to a position from
+    /// where events may come twice.
+    #[error(
+        "the log was rewound: the event at position {position}, which the subscription {name:?} has seen, is another one or gone"
+    )]
+    LogRewound {
+        /// The subscription.
+        name: Box<str>,
+        /// Where the event was.
+        position: Position,
+    },
+    /// The subscription did not come so far in the time allowed.
+    #[error("the subscription {name:?} did not reach position {position} in time, it is at {cursor}")]
+    WaitTimedOut {
+        /// The subscription.
+        name: Box<str>,
+        /// Where it should come to.
+        position: Position,
+        /// How far it has come.
+        cursor: Position,
+    },
+    /// The handler holds the only writer of the store, for which this would have to wait. Within the transaction
+    /// of a handler use `commit_in`.
+    #[error("cannot {action} while the handler's own transaction holds the only writer of the store")]
+    WaitsForItself {
+        /// What was to be done.
+        action: &'static str,
     },
     /// The engine failed.
     #[error("cannot {action}")]

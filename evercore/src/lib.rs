@@ -126,6 +126,7 @@ mod context;
 pub mod engine;
 mod error;
 mod event;
+mod filter;
 mod hash;
 mod id;
 mod id_blocks;
@@ -143,19 +144,22 @@ mod retry;
 mod snapshot;
 mod state_aggregate;
 mod store;
+mod subscription;
 mod text;
 mod time;
 mod type_cache;
 mod unique;
 mod unit;
+mod waiting;
 
 pub use self::{
     aggregate::{Aggregate, AggregateType, Apply, EventOf, EventType, ValidationError},
     context::{Context, ReadContext, ReadOnly, ReadWrite},
     error::{AggregateRef, Error, Result},
     event::{Event, EventInfo, RecordedEvent},
+    filter::LogFilter,
     id::{AggregateId, AggregateTypeId, EventTypeId, Position, Sequence, Untyped},
-    log::{Log, LogFilter, LogPage},
+    log::{Log, LogPage},
     metadata::Metadata,
     natural_key::NaturalKey,
     once::OnceUnit,
@@ -168,6 +172,11 @@ pub use self::{
     snapshot::{Fingerprint, SnapshotAggregate, SnapshotState, Snapshots},
     state_aggregate::{Replay, StateAggregate},
     store::EventStore,
+    subscription::{
+        Acknowledge, Batch, BatchStream, Decoded, Decoder, EphemeralSubscription, FailedDelivery, Handler,
+        HandlerError, OnFailure, Raw, RetriedFailures, StartFrom, Subscription, SubscriptionState,
+        SubscriptionStatus, Typed,
+    },
     text::InvalidText,
     unit::Unit,
 };

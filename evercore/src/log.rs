@@ -1,102 +1,8 @@
 //! The log: the events of the whole store in their order.
 
-use std::sync::Arc;
-
 use futures_util::{Stream, StreamExt as _, stream};
 
-use crate::{
-    Aggregate, AggregateId, AggregateRef, AggregateType, Error, Event, EventStore, EventType, NaturalKey,
-    Position, RecordedEvent, Result,
-    engine::{self, EventFilter},
-};
-
-/// Which events of the log are wanted: those that every given part allows. Parts of one kind add up.
-///
-/// ```
-/// # use evercore::{Aggregate, EventStore, LogFilter, Position, state_event};
-/// # use evercore_memory::MemoryEngine;
-/// # use serde::{Deserialize, Serialize};
-/// # #[derive(Debug, Default, Serialize, Deserialize, Aggregate)]
-/// # #[aggregate(events(AccountOpened))]
-/// # struct Account { owner: String }
-/// # #[state_event(Account)]
-/// # struct AccountOpened { owner: String }
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> evercore::Result<()> {
-/// # let store = EventStore::open::<Account>(MemoryEngine::new()).await?;
-/// # store.with_context(async |ctx| {
-/// #     let mut account = ctx.create_with_key::<Account>("A-1").await?;
-/// #     ctx.apply(&mut account, AccountOpened { owner: "Ada".into() })
-/// # }).await?;
-/// let filter = LogFilter::new().aggregate::<Account>().event::<AccountOpened>();
-/// let page = store.log(filter, Position::START).page(100).await?;
-/// for event in &page.events {
-///     println!("{} {:?}", event.position(), event.decode::<Account>()?);
-/// }
-/// # assert_eq!(page.events.len(), 1);
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Debug, Clone, Default)]
-pub struct LogFilter {
-    aggregates: Vec<AggregateType>,
-    events: Vec<EventType>,
-    one: Option<One>,
-}
-
-/// A filter on one aggregate.
-#[derive(Debug, Clone)]
-enum One {
-    Id(AggregateId),
-    Key(AggregateType, String),
-}
-
-impl LogFilter {
-    /// All events.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Events of aggregates of this type; given several times, of any of the types.
-    #[must_use]
-    pub fn aggregate<A: Aggregate>(mut self) -> Self {
-        self.aggregates.push(AggregateType::of::<A>());
-        self
-    }
-
-    /// Events of this type, under its name and aliases; given several times, of any of the types.
-    #[must_use]
-    pub fn event<E: Event>(mut self) -> Self {
-        self.events.push(EventType::of::<E>());
-        self
-    }
-
-    /// Events of the aggregate with this id.
-    #[must_use]
-    pub fn id<A>(mut self, id: AggregateId<A>) -> Self {
-        self.one = Some(One::Id(id.untyped()));
-        self
-    }
-
-    /// Events of the aggregate that has this natural key when the first page is read. It is followed
-    /// whatever its key becomes.
-    #[must_use]
-    pub fn key<A: Aggregate>(mut self, key: impl Into<String>) -> Self {
-        self.one = Some(One::Key(AggregateType::of::<A>(), key.into()));
-        self
-    }
-}
-
-impl LogFilter {
-    /// The type of the aggregate whose natural key is still to be looked up.
-    fn keyed_type(&self) -> Option<&AggregateType> {
-        match &self.one {
-            Some(One::Key(aggregate, _)) => Some(aggregate),
-            Some(One::Id(_)) | None => None,
-        }
-    }
-}
+use crate::{EventStore, LogFilter, Position, RecordedEvent, Result, filter::Selection};
 
 /// A page of the log.
 #[derive(Debug, Clone)]
@@ -153,7 +59,7 @@ pub struct LogPage {
 #[derive(Debug, Clone)]
 pub struct Log {
     store: EventStore,
-    filter: LogFilter,
+    selection: Selection,
     after: Position,
 }
 
@@ -162,7 +68,7 @@ impl EventStore {
     /// read: no event ever appears before one that was read.
     #[must_use]
     pub fn log(&self, filter: LogFilter, after: Position) -> Log {
-        Log { store: self.clone(), filter, after }
+        Log { store: self.clone(), selection: Selection::new(self.clone(), filter), after }
     }
 }
 
@@ -182,22 +88,16 @@ impl Log {
     ///
     /// No event is lost: a page whose future was dropped is read again by the next call.
     pub async fn page(&mut self, limit: u32) -> Result<LogPage> {
-        let Some(filter) = self.resolve().await? else {
-            return Ok(LogPage { events: Vec::new(), end: self.after });
-        };
         // An engine may stop on its way through events that the filter holds back.
         loop {
-            let read = engine::LogRead { filter: filter.clone(), after: self.after, limit: limit.max(1) };
-            let page = self.store.engine_dyn().read_log(&read).await.map_err(|source| Error::Engine {
-                action: format!("read the log after position {}", read.after),
-                source,
-            })?;
+            let before = self.after;
+            let page = self.selection.read(before, limit.max(1)).await?;
             let mut events = Vec::with_capacity(page.events.len());
             for event in page.events {
                 events.push(self.store.recorded(event).await?);
             }
             self.after = page.end;
-            if !events.is_empty() || page.end == read.after {
+            if !events.is_empty() || page.end == before {
                 return Ok(LogPage { events, end: page.end });
             }
         }
@@ -249,46 +149,5 @@ impl Log {
             });
         // Pinned here, so that callers can ask for the next event without doing it.
         events.boxed()
-    }
-
-    /// The filter with the ids of its types; `None` while no stored event can match.
-    async fn resolve(&mut self) -> Result<Option<EventFilter>> {
-        let types = self.store.types();
-        let known = |filter: &LogFilter| {
-            filter.aggregates.iter().all(|aggregate| types.aggregate_id(aggregate.name).is_some())
-                && filter.events.iter().all(|event| types.event_id(event.name).is_some())
-                && filter.keyed_type().is_none_or(|aggregate| types.aggregate_id(aggregate.name).is_some())
-        };
-        if !known(&self.filter) {
-            self.store.refresh_types().await?;
-        }
-        let aggregates = self.filter.aggregates.iter().flat_map(AggregateType::names);
-        let aggregate_types: Arc<[_]> = aggregates.filter_map(|name| types.aggregate_id(name)).collect();
-        let events = self.filter.events.iter().flat_map(EventType::names);
-        let event_types: Arc<[_]> = events.filter_map(|name| types.event_id(name)).collect();
-        let nothing = !self.filter.aggregates.is_empty() && aggregate_types.is_empty()
-            || !self.filter.events.is_empty() && event_types.is_empty();
-        if nothing {
-            return Ok(None);
-        }
-        Ok(Some(EventFilter {
-            aggregate_types: (!aggregate_types.is_empty()).then_some(aggregate_types),
-            event_types: (!event_types.is_empty()).then_some(event_types),
-            aggregate: self.resolve_aggregate().await?,
-        }))
-    }
-
-    async fn resolve_aggregate(&mut self) -> Result<Option<AggregateId>> {
-        let (aggregate, key) = match &self.filter.one {
-            None => return Ok(None),
-            Some(One::Id(id)) => return Ok(Some(*id)),
-            Some(One::Key(aggregate, key)) => (aggregate, NaturalKey::new(key.as_str())?),
-        };
-        let not_found = || Error::NotFound(AggregateRef::with_key(aggregate.name, &key));
-        let type_id = aggregate.names().find_map(|name| self.store.types().aggregate_id(name));
-        let found = self.store.engine_dyn().find_by_key(type_id.ok_or_else(not_found)?, &key).await;
-        let id = found.map_err(Error::engine("find an aggregate by its key"))?.ok_or_else(not_found)?;
-        self.filter.one = Some(One::Id(id));
-        Ok(Some(id))
     }
 }

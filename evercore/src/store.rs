@@ -1,6 +1,10 @@
 //! The store: what applications open.
 
-use std::{any::TypeId, fmt, sync::Arc};
+use std::{
+    any::TypeId,
+    fmt,
+    sync::{Arc, Weak},
+};
 
 use chrono::{DateTime, Utc};
 
@@ -9,7 +13,9 @@ use crate::{
     Receipt, Registry, Result, StateAggregate, Unit,
     engine::{AnyEngine, EngineErrorKind, Listener, StorageEngine},
     id_blocks::IdBlocks,
+    subscription::Hub,
     type_cache::{Binding, TypeCache},
+    waiting,
 };
 
 /// A store of events on some engine. A cheap handle: clones share the store.
@@ -24,6 +30,17 @@ struct Inner {
     engine: Box<dyn AnyEngine>,
     types: TypeCache,
     ids: IdBlocks,
+    hub: Hub,
+}
+
+/// A handle that does not keep the store open.
+#[derive(Clone)]
+pub(crate) struct WeakStore(Weak<Inner>);
+
+impl WeakStore {
+    pub(crate) fn upgrade(&self) -> Option<EventStore> {
+        self.0.upgrade().map(|inner| EventStore { inner })
+    }
 }
 
 impl EventStore {
@@ -44,7 +61,12 @@ impl EventStore {
     ///
     /// Some names may be defined already.
     pub async fn open<R: Registry>(engine: impl StorageEngine) -> Result<Self> {
-        let inner = Inner { engine: Box::new(engine), types: TypeCache::default(), ids: IdBlocks::default() };
+        let inner = Inner {
+            engine: Box::new(engine),
+            types: TypeCache::default(),
+            ids: IdBlocks::default(),
+            hub: Hub::default(),
+        };
         let aggregates = R::TYPES.aggregates();
         for aggregate in &aggregates {
             aggregate.check_names()?;
@@ -273,6 +295,23 @@ impl EventStore {
         &*self.inner.engine
     }
 
+    pub(crate) fn engine_of<T: StorageEngine>(&self) -> Result<&T> {
+        self.engine().ok_or_else(|| Error::WrongEngine { engine: self.engine_dyn().name() })
+    }
+
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.inner.hub
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakStore {
+        WeakStore(Arc::downgrade(&self.inner))
+    }
+
+    /// Tells this store from the others of the process.
+    pub(crate) fn address(&self) -> usize {
+        Arc::as_ptr(&self.inner).addr()
+    }
+
     pub(crate) fn types(&self) -> &TypeCache {
         &self.inner.types
     }
@@ -288,12 +327,24 @@ impl EventStore {
         aggregate: AggregateType,
     ) -> Result<Arc<Binding>> {
         aggregate.check_names()?;
+        if waiting::is_for_itself(self) && self.types().lacks(aggregate) {
+            return Err(Error::WaitsForItself { action: "define new types" });
+        }
         let binding = self.types().to_write(self.engine_dyn(), rust_type, aggregate).await;
         binding.map_err(Error::engine(format_args!("define the types of {}", aggregate.name)))
     }
 
     pub(crate) async fn next_id(&self) -> Result<AggregateId> {
+        if waiting::is_for_itself(self) && self.inner.ids.are_used_up().await {
+            return Err(Error::WaitsForItself { action: "reserve ids for so many new aggregates" });
+        }
         self.inner.ids.next(self.engine_dyn()).await.map_err(Error::engine("reserve ids for new aggregates"))
+    }
+
+    /// Sees to it that there are ids for some hundreds of new aggregates.
+    pub(crate) async fn stock_ids(&self) -> Result<()> {
+        let stocked = self.inner.ids.stock(self.engine_dyn()).await;
+        stocked.map_err(Error::engine("reserve ids for new aggregates"))
     }
 }
 

@@ -43,6 +43,8 @@ impl Text {
     pub(crate) const IDEMPOTENCY_KEY: Self = Self { what: "idempotency key", min: 1, max: 255 };
     pub(crate) const AGGREGATE_TYPE: Self = Self { what: "name of an aggregate type", min: 1, max: 255 };
     pub(crate) const EVENT_TYPE: Self = Self { what: "name of an event type", min: 1, max: 255 };
+    pub(crate) const SUBSCRIPTION: Self = Self { what: "name of a subscription", min: 1, max: 255 };
+    pub(crate) const OWNER: Self = Self { what: "name of an owner", min: 1, max: 255 };
     pub(crate) const REFERENCE: Self = Self { what: "reference", min: 0, max: 65_535 };
 
     pub(crate) fn check(&self, text: &str) -> Result<(), InvalidText> {

@@ -135,6 +135,11 @@ impl TypeCache {
         Ok(self.binding(rust_type, aggregate))
     }
 
+    /// Whether names of the aggregate are to be defined before it can be written.
+    pub(crate) fn lacks(&self, aggregate: AggregateType) -> bool {
+        self.missing(&[aggregate]) != TypeNames::default()
+    }
+
     pub(crate) fn aggregate_name(&self, id: AggregateTypeId) -> Option<Arc<str>> {
         self.read(|known| known.aggregates.names.get(&id).cloned())
     }

@@ -13,6 +13,7 @@ use crate::{
         Idempotency, KeyChange, NewEvent, NewSnapshot, StorageEngine, Timestamp,
     },
     text::Text,
+    waiting,
 };
 
 /// What became of a commit.
@@ -54,6 +55,9 @@ impl Context<ReadWrite> {
             let receipt = Receipt { last_position: None, committed_at: Timestamp::now(), aggregates: vec![] };
             return Ok(Outcome::Fresh(receipt));
         }
+        if waiting::is_for_itself(&self.store) {
+            return Err(Error::WaitsForItself { action: "commit" });
+        }
         let result = self.store.engine_dyn().commit(&plan.changes).await;
         let outcome = plan.outcome(self.store.engine_dyn().name(), result);
         // After a repeat the store has what the first commit wrote, not what the copies of this one contain.
@@ -75,8 +79,7 @@ impl Context<ReadWrite> {
     ///
     /// The unit of work may have ended.
     pub async fn prepare<T: StorageEngine>(&self) -> Result<Prepared<'_, T>> {
-        let wrong = || Error::WrongEngine { engine: self.store.engine_dyn().name() };
-        let engine = self.store.engine::<T>().ok_or_else(wrong)?;
+        let engine = self.store.engine_of::<T>()?;
         Ok(Prepared { engine, plan: self.plan().await? })
     }
 

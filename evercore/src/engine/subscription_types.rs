@@ -1,6 +1,6 @@
 //! The values of the subscription group of the contract.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use super::{EngineError, Timestamp};
 use crate::{AggregateId, Position, Sequence, engine::FencingToken};
@@ -178,6 +178,29 @@ pub enum Fenced {
     Changed,
     /// It was deleted.
     Deleted,
+}
+
+impl Fenced {
+    /// What the subscription as it is now says to somebody whose token is another one.
+    #[must_use]
+    pub fn of(stored: &StoredSubscription) -> Self {
+        match (&stored.owner, stored.paused) {
+            (_, true) => Self::Paused,
+            (Some(owner), false) => Self::TakenOver { owner: owner.name.clone() },
+            (None, false) => Self::Changed,
+        }
+    }
+}
+
+impl fmt::Display for Fenced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TakenOver { owner } => write!(f, "it was taken over by {owner}"),
+            Self::Paused => f.write_str("it was paused"),
+            Self::Changed => f.write_str("it was reset, redefined or released"),
+            Self::Deleted => f.write_str("it was deleted"),
+        }
+    }
 }
 
 /// Why an owner could not do something. Nothing was done.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     AggregateId, AggregateTypeId, EventTypeId, Fingerprint, NaturalKey, Payload, Position, Sequence,
-    engine::Timestamp,
+    engine::{EventIdentity, Timestamp},
 };
 
 /// Names of types.
@@ -256,6 +256,15 @@ pub struct StoredEvent {
     pub metadata: Option<String>,
     /// The encoded event.
     pub payload: Payload,
+}
+
+impl StoredEvent {
+    /// What tells it from every other event.
+    #[must_use]
+    pub fn identity(&self) -> EventIdentity {
+        let Self { position, aggregate_id, sequence, .. } = *self;
+        EventIdentity { position, aggregate_id, sequence }
+    }
 }
 
 /// Which events of the log are wanted: those that every given part allows. A list without types allows none.
