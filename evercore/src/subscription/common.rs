@@ -32,35 +32,30 @@ impl Default for Common {
 macro_rules! common_methods {
     () => {
         /// Only events of aggregates of this type; given several times, of any of the types.
-        #[must_use]
         pub fn aggregate<A: crate::Aggregate>(mut self) -> Self {
             self.filter = self.filter.aggregate::<A>();
             self
         }
 
         /// Only events of this type, under its name and aliases; given several times, of any of the types.
-        #[must_use]
         pub fn event<E: crate::Event>(mut self) -> Self {
             self.filter = self.filter.event::<E>();
             self
         }
 
         /// Only events of the aggregate with this id.
-        #[must_use]
         pub fn id<A>(mut self, id: crate::AggregateId<A>) -> Self {
             self.filter = self.filter.id(id);
             self
         }
 
         /// Only events of the aggregate that has this natural key now. It is followed whatever its key becomes.
-        #[must_use]
         pub fn key<A: crate::Aggregate>(mut self, key: impl Into<String>) -> Self {
             self.filter = self.filter.key::<A>(key);
             self
         }
 
         /// At most so many events in a batch, 100 by default; 0 counts as 1.
-        #[must_use]
         pub fn batch_size(mut self, events: u32) -> Self {
             self.common.options.batch_size = events.max(1);
             self
@@ -68,7 +63,6 @@ macro_rules! common_methods {
 
         /// How often to look for new events besides being woken by commits, every second by default. It is what
         /// notices the commits of other processes where the engine cannot hear of them.
-        #[must_use]
         pub fn poll_interval(mut self, interval: std::time::Duration) -> Self {
             self.common.poll_interval = interval.max(std::time::Duration::from_millis(1));
             self
@@ -76,7 +70,6 @@ macro_rules! common_methods {
 
         /// How often a batch is delivered that the handler cannot handle, and the pauses between: by default ten
         /// times within about half a minute. After that its events are delivered one by one, each as often.
-        #[must_use]
         pub fn retry(mut self, policy: crate::RetryPolicy) -> Self {
             self.common.options.retry = policy;
             self
@@ -84,7 +77,6 @@ macro_rules! common_methods {
 
         /// Ends in good order when the future is done: finishes the batch in hand, and keeps how far it came.
         /// `CancellationToken::cancelled_owned` of `tokio-util` is such a future.
-        #[must_use]
         pub fn until(mut self, shutdown: impl Future<Output = ()> + Send + 'static) -> Self {
             self.common.shutdown = super::shutdown::Shutdown::when(shutdown);
             self

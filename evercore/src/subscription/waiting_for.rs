@@ -27,9 +27,7 @@ impl EventStore {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> evercore::Result<()> {
     /// # let store = EventStore::open::<Account>(MemoryEngine::new()).await?;
-    /// # let projection = store.subscription("accounts").run(async |_| Ok(()));
-    /// # tokio::spawn(projection);
-    /// # tokio::task::yield_now().await;
+    /// # tokio::spawn(store.subscription("accounts").run(async |_| Ok(())));
     /// let ctx = store.begin();
     /// let mut account = ctx.create::<Account>().await?;
     /// ctx.apply(&mut account, AccountOpened { owner: "Ada".into() })?;
@@ -43,7 +41,7 @@ impl EventStore {
     ///
     /// # Errors
     ///
-    /// [`Error::WaitTimedOut`], [`Error::UnknownSubscription`], [`Error::Engine`].
+    /// [`Error::WaitTimedOut`]; [`Error::UnknownSubscription`] when there is none even then; [`Error::Engine`].
     ///
     /// # Cancel safety
     ///
@@ -57,12 +55,15 @@ impl EventStore {
             tokio::pin!(moved);
             moved.as_mut().enable();
             let found = self.find_subscription(name).await?;
-            let stored = found.ok_or_else(|| Error::UnknownSubscription(name.into()))?;
-            if self.has_reached(&stored, position).await? {
-                return Ok(());
-            }
-            if Instant::now() >= deadline {
-                return Err(Error::WaitTimedOut { name: name.into(), position, cursor: stored.cursor });
+            match &found {
+                Some(stored) if self.has_reached(stored, position).await? => return Ok(()),
+                _ if Instant::now() < deadline => {}
+                Some(stored) => {
+                    let (name, cursor) = (name.into(), stored.cursor);
+                    return Err(Error::WaitTimedOut { name, position, cursor });
+                }
+                // Until now it could have run for the first time.
+                None => return Err(Error::UnknownSubscription(name.into())),
             }
             let _ = timeout_at(deadline.min(Instant::now() + pause), moved).await;
             pause = (pause * 2).min(LONGEST_PAUSE);

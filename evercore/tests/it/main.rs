@@ -14,6 +14,7 @@ mod names;
 mod observed;
 mod snapshots;
 mod store;
+mod subscriptions;
 mod ui;
 mod unit;
 mod views;
