@@ -90,6 +90,17 @@
 //! natural key; [`RecordedEvent::decode`] makes one enum of them, for a single aggregate or for all of a
 //! [`registry!`].
 //!
+//! # Subscriptions
+//!
+//! [`EventStore::subscription`] delivers the events that a filter lets through to a handler, in the order of the log, none
+//! of them ever skipped. Its cursor is kept in the store, one process at a time owns it, and when that one is gone another
+//! takes over. Delivery is at least once; exactly once where the handler writes to the same database
+//! ([`run_transactional`](Subscription::run_transactional)). An [`EventStore::ephemeral_subscription`] lives in the process alone:
+//! for caches and live views. Both are also streams.
+//!
+//! [`EventStore::subscriptions`] says how they are doing; they can be paused, reset and deleted by name, and
+//! [`EventStore::wait_for`] waits until one has handled what was just written.
+//!
 //! # Errors
 //!
 //! [`Error`] has a variant for each outcome that a caller may act on, with the values needed to act. What is
