@@ -101,6 +101,7 @@
 
 mod checkpoint;
 mod commit;
+mod cursor;
 mod driver;
 mod engine;
 mod error;
@@ -108,8 +109,11 @@ mod migrate;
 mod options;
 mod read;
 mod row;
+mod savepoint;
 mod source;
 mod statements;
+mod subscription_table;
+mod subscriptions;
 mod threads;
 mod types;
 

@@ -14,7 +14,12 @@ use evercore::engine::{Changes, CommitError, CommitOutcome, Doorbell};
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
-use crate::{checkpoint, commit::commit, driver, error::Problem};
+use crate::{
+    checkpoint,
+    commit::commit,
+    driver,
+    error::{OwnerProblem, Problem},
+};
 
 /// A call to make on a connection.
 type Call = Box<dyn FnOnce(&mut Connection) + Send>;
@@ -113,6 +118,14 @@ impl Threads {
         Self::call(&self.writer, call).await
     }
 
+    /// Makes a call of a subscription's owner on the connection that writes.
+    pub(crate) async fn write_as_owner<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&mut Connection) -> Result<T, OwnerProblem> + Send + 'static,
+    ) -> Result<T, OwnerProblem> {
+        Self::call(&self.writer, call).await
+    }
+
     /// Makes a call on a connection that reads.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
@@ -121,16 +134,16 @@ impl Threads {
         Self::call(&self.readers, call).await
     }
 
-    async fn call<T: Send + 'static>(
+    async fn call<T: Send + 'static, E: From<Problem> + Send + 'static>(
         queue: &Queue<Work>,
-        call: impl FnOnce(&mut Connection) -> Result<T, Problem> + Send + 'static,
-    ) -> Result<T, Problem> {
+        call: impl FnOnce(&mut Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E> {
         let (answer, answered) = oneshot::channel();
         let call = move |connection: &mut Connection| {
             let _ = answer.send(call(connection));
         };
         queue.push(Work::Call(Box::new(call)))?;
-        answered.await.unwrap_or(Err(Problem::Panicked))
+        answered.await.unwrap_or_else(|_| Err(Problem::Panicked.into()))
     }
 
     /// Writes the changes of a unit of work.
