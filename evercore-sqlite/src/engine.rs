@@ -248,7 +248,13 @@ impl StorageEngine for SqliteEngine {
     }
 
     fn watch(&self) -> Listener {
-        self.threads.doorbell().listen()
+        let listener = self.threads.doorbell().listen();
+        // No other engine finds a database in memory.
+        if let Location::File(_) = self.source.location {
+            let own = self.source.clone();
+            self.threads.watch(move || own.open_reader());
+        }
+        listener
     }
 
     async fn close(&self) -> Result<(), EngineError> {

@@ -116,6 +116,7 @@ mod subscription_table;
 mod subscriptions;
 mod threads;
 mod types;
+mod watcher;
 
 pub use self::{
     commit::commit_in,

@@ -220,7 +220,11 @@ fn draw_token(connection: &Connection) -> Result<FencingToken, Problem> {
     Ok(FencingToken::new(token))
 }
 
-fn run(connection: &Connection, sql: &'static str, parameters: &[&dyn rusqlite::ToSql]) -> Result<(), Problem> {
+fn run(
+    connection: &Connection,
+    sql: &'static str,
+    parameters: &[&dyn rusqlite::ToSql],
+) -> Result<(), Problem> {
     connection.prepare_cached(sql)?.execute(parameters)?;
     Ok(())
 }

@@ -41,7 +41,8 @@ impl SubscriptionEngine for SqliteEngine {
 
     async fn checkpoint(&self, checkpoint: &Checkpoint) -> Result<(), OwnerError> {
         let checkpoint = checkpoint.clone();
-        let moved = self.threads().write_as_owner(move |connection| cursor::checkpoint(connection, &checkpoint));
+        let moved =
+            self.threads().write_as_owner(move |connection| cursor::checkpoint(connection, &checkpoint));
         moved.await.map_err(|problem| problem.during(cursor::MOVE))
     }
 
@@ -65,9 +66,8 @@ impl SubscriptionEngine for SqliteEngine {
         token: Option<FencingToken>,
     ) -> Result<Option<StoredSubscription>, OwnerError> {
         let (name, change) = (name.to_owned(), change.clone());
-        let changed = self
-            .threads()
-            .write_as_owner(move |connection| table::change(connection, &name, &change, token));
+        let changed =
+            self.threads().write_as_owner(move |connection| table::change(connection, &name, &change, token));
         changed.await.map_err(|problem| problem.during("change a subscription"))
     }
 
@@ -84,17 +84,15 @@ impl SubscriptionEngine for SqliteEngine {
         limit: u32,
     ) -> Result<Vec<StoredFailedDelivery>, EngineError> {
         let name = name.to_owned();
-        let failed = self
-            .threads()
-            .read(move |connection| table::failed_deliveries(connection, &name, after, limit));
+        let failed =
+            self.threads().read(move |connection| table::failed_deliveries(connection, &name, after, limit));
         failed.await.map_err(|problem| problem.during("list failed deliveries"))
     }
 
     async fn drop_failed_delivery(&self, name: &str, position: Position) -> Result<bool, EngineError> {
         let name = name.to_owned();
-        let dropped = self
-            .threads()
-            .write(move |connection| table::drop_failed_delivery(connection, &name, position));
+        let dropped =
+            self.threads().write(move |connection| table::drop_failed_delivery(connection, &name, position));
         dropped.await.map_err(|problem| problem.during("drop a failed delivery"))
     }
 }

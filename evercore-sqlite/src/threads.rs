@@ -1,4 +1,4 @@
-//! The threads on which the engine calls SQLite: one that writes, some that read.
+//! The threads on which the engine calls SQLite: one that writes, some that read, one that watches.
 //!
 //! A connection lives on its thread, takes work from a queue and answers through a channel of one value.
 //! Work that was handed over is done, whether or not its caller still waits.
@@ -19,6 +19,7 @@ use crate::{
     commit::commit,
     driver,
     error::{OwnerProblem, Problem},
+    watcher::{Eye, Watcher},
 };
 
 /// A call to make on a connection.
@@ -38,7 +39,7 @@ pub(crate) struct Threads {
     readers: Arc<Queue<Work>>,
     /// Each thread holds a receiver of it; it is closed when all of them have ended.
     running: watch::Sender<()>,
-    doorbell: Doorbell,
+    watcher: Arc<Watcher>,
 }
 
 impl Threads {
@@ -49,12 +50,29 @@ impl Threads {
             Readers::Shared => Arc::clone(&writer),
             Readers::Own => Arc::new(Queue::new()),
         };
-        Self { writer, readers, running: watch::Sender::new(()), doorbell: Doorbell::new() }
+        Self { writer, readers, running: watch::Sender::new(()), watcher: Arc::new(Watcher::new()) }
     }
 
     /// Rings after commits that wrote events.
     pub(crate) fn doorbell(&self) -> &Doorbell {
-        &self.doorbell
+        self.watcher.doorbell()
+    }
+
+    /// Somebody listens to the doorbell, and wants to hear of commits that are made elsewhere too.
+    pub(crate) fn watch(&self, open: impl Fn() -> Result<Connection, Problem> + Send + 'static) {
+        self.watcher.wake(|| {
+            let (watcher, running) = (Arc::clone(&self.watcher), self.running.subscribe());
+            let seat = Seat::take(&self.readers);
+            let run = move || {
+                let mut eye = Eye::new(open);
+                watcher.run(|| eye.look());
+                drop(eye);
+                drop((seat, running));
+            };
+            if let Err(error) = thread::Builder::new().name("evercore-sqlite-watcher".to_owned()).spawn(run) {
+                tracing::warn!(%error, "cannot start the thread that looks for commits of others");
+            }
+        });
     }
 
     /// Starts the thread that writes, on the connection that `open` makes there.
@@ -92,12 +110,13 @@ impl Threads {
         close: impl FnOnce(Connection) + Send + 'static,
     ) -> Result<(), Problem> {
         let (opened, is_open) = oneshot::channel();
-        let (queue, doorbell, running) = (Arc::clone(queue), self.doorbell.clone(), self.running.subscribe());
+        let (queue, watcher) = (Arc::clone(queue), Arc::clone(&self.watcher));
+        let running = self.running.subscribe();
         let run = move || {
             match open() {
                 Ok(mut connection) => {
                     let _ = opened.send(Ok(()));
-                    work(&mut connection, &queue, &doorbell);
+                    work(&mut connection, &queue, &watcher);
                     close(connection);
                 }
                 Err(problem) => {
@@ -155,6 +174,8 @@ impl Threads {
 
     /// Lets the threads finish what was handed over; they take nothing more.
     pub(crate) fn stop(&self) {
+        // First: it takes a seat at any time before.
+        self.watcher.close();
         self.writer.close();
         self.readers.close();
     }
@@ -187,14 +208,14 @@ pub(crate) enum Readers {
 
 /// The life of a thread. A call that panics fails alone: its caller hears of it because the channel for the
 /// answer is gone, and the connection goes on outside any transaction.
-fn work(connection: &mut Connection, queue: &Queue<Work>, doorbell: &Doorbell) {
+fn work(connection: &mut Connection, queue: &Queue<Work>, watcher: &Watcher) {
     while let Some(work) = queue.pop() {
         let run = || match work {
             Work::Call(call) => call(connection),
             Work::Commit(changes, answer) => {
                 let outcome = commit(connection, &changes);
-                if let Ok(CommitOutcome::Committed { last_position: Some(_), .. }) = outcome {
-                    doorbell.ring();
+                if let Ok(CommitOutcome::Committed { last_position: Some(position), .. }) = outcome {
+                    watcher.committed(position);
                 }
                 let _ = answer.send(outcome);
             }
@@ -219,7 +240,7 @@ struct State<T> {
     seats: usize,
 }
 
-/// Held by a reading thread until its connection is closed.
+/// Held by a thread that reads or watches until its connection is closed.
 struct Seat<T>(Arc<Queue<T>>);
 
 impl<T> Seat<T> {
