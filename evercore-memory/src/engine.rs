@@ -52,14 +52,14 @@ impl MemoryEngine {
         Self { store: Arc::clone(&self.store), closed: Arc::default() }
     }
 
-    fn read(&self, operation: &'static str) -> Result<RwLockReadGuard<'_, Tables>, EngineError> {
+    pub(crate) fn read(&self, operation: &'static str) -> Result<RwLockReadGuard<'_, Tables>, EngineError> {
         // No half-written commit hides behind a poisoned lock: commits are checked before they write.
         let tables = self.store.tables.read().unwrap_or_else(PoisonError::into_inner);
         self.check_open(operation)?;
         Ok(tables)
     }
 
-    fn write(&self, operation: &'static str) -> Result<RwLockWriteGuard<'_, Tables>, EngineError> {
+    pub(crate) fn write(&self, operation: &'static str) -> Result<RwLockWriteGuard<'_, Tables>, EngineError> {
         let tables = self.store.tables.write().unwrap_or_else(PoisonError::into_inner);
         self.check_open(operation)?;
         Ok(tables)

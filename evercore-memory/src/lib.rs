@@ -103,6 +103,8 @@
 
 mod commit;
 mod engine;
+mod subscription_table;
+mod subscriptions;
 mod tables;
 
 pub use self::engine::MemoryEngine;

@@ -13,6 +13,8 @@ use evercore::{
     },
 };
 
+use crate::subscription_table::SubscriptionTable;
+
 /// All data of a store.
 #[derive(Debug, Default)]
 pub(crate) struct Tables {
@@ -23,6 +25,7 @@ pub(crate) struct Tables {
     /// The event at position 1, 2, 3 …
     pub(crate) log: Vec<StoredEvent>,
     pub(crate) commits: HashMap<String, PastCommit>,
+    pub(crate) subscriptions: SubscriptionTable,
     clock: Option<Timestamp>,
 }
 
@@ -51,10 +54,15 @@ impl Tables {
         IdBlock { first, count }
     }
 
-    /// The time of this machine, or that of the last commit when the clock was set back since.
+    /// The time at which something is written.
     pub(crate) fn tick(&mut self) -> Timestamp {
+        *self.clock.insert(self.now())
+    }
+
+    /// The time of this machine, or that of the last write when the clock was set back since.
+    pub(crate) fn now(&self) -> Timestamp {
         let now = Timestamp::now();
-        *self.clock.insert(self.clock.map_or(now, |last| last.max(now)))
+        self.clock.map_or(now, |last| last.max(now))
     }
 
     pub(crate) fn forget_commits(&mut self, before: Timestamp) -> u64 {

@@ -1,15 +1,20 @@
 //! A wrapper engine that counts round trips and fails on demand.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use evercore::{
     AggregateId, AggregateTypeId, NaturalKey, Position,
     engine::{
-        Changes, CommitError, CommitOutcome, EngineError, EngineErrorKind, IdBlock, Listener, Load,
-        LoadedAggregate, LogPage, LogRead, PastCommit, StorageEngine, Timestamp, TypeCatalog, TypeNames,
+        Changes, Checkpoint, Claim, CommitError, CommitOutcome, EngineError, EngineErrorKind, Fenced,
+        FencingToken, IdBlock, Listener, Load, LoadedAggregate, LogPage, LogRead, NewSubscription,
+        OwnerError, PastCommit, Renewal, StorageEngine, StoredFailedDelivery, StoredSubscription,
+        SubscriptionChange, SubscriptionEngine, SubscriptionList, Timestamp, TypeCatalog, TypeNames,
     },
 };
 use evercore_memory::MemoryEngine;
@@ -167,5 +172,67 @@ impl StorageEngine for ObservedEngine {
 
     async fn close(&self) -> Result<(), EngineError> {
         self.counted().close().await
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+impl SubscriptionEngine for ObservedEngine {
+    async fn define_subscription(
+        &self,
+        subscription: &NewSubscription,
+    ) -> Result<StoredSubscription, EngineError> {
+        self.counted().define_subscription(subscription).await
+    }
+
+    async fn claim_subscription(
+        &self,
+        name: &str,
+        owner: &str,
+        lease: Duration,
+    ) -> Result<Claim, EngineError> {
+        self.counted().claim_subscription(name, owner, lease).await
+    }
+
+    async fn renew_leases(&self, renewals: &[Renewal]) -> Result<Vec<Option<Fenced>>, EngineError> {
+        self.counted().renew_leases(renewals).await
+    }
+
+    async fn checkpoint(&self, checkpoint: &Checkpoint) -> Result<(), OwnerError> {
+        self.counted().checkpoint(checkpoint).await
+    }
+
+    async fn release_subscription(
+        &self,
+        name: &str,
+        token: FencingToken,
+        failure: Option<&str>,
+    ) -> Result<(), OwnerError> {
+        self.counted().release_subscription(name, token, failure).await
+    }
+
+    async fn change_subscription(
+        &self,
+        name: &str,
+        change: &SubscriptionChange,
+        token: Option<FencingToken>,
+    ) -> Result<Option<StoredSubscription>, OwnerError> {
+        self.counted().change_subscription(name, change, token).await
+    }
+
+    async fn subscriptions(&self, name: Option<&str>) -> Result<SubscriptionList, EngineError> {
+        self.counted().subscriptions(name).await
+    }
+
+    async fn failed_deliveries(
+        &self,
+        name: &str,
+        after: Position,
+        limit: u32,
+    ) -> Result<Vec<StoredFailedDelivery>, EngineError> {
+        self.counted().failed_deliveries(name, after, limit).await
+    }
+
+    async fn drop_failed_delivery(&self, name: &str, position: Position) -> Result<bool, EngineError> {
+        self.counted().drop_failed_delivery(name, position).await
     }
 }
