@@ -16,7 +16,9 @@ use rusqlite::Connection;
 
 use crate::{error::Problem, read, statements};
 
-/// The time between two looks.
+/// The time between two looks. A look that finds nothing takes and frees one lock of the file (two system calls, 1.5 µs)
+/// and reads nothing of it; one that finds a commit costs 15 µs. Waking up included, the thread used 0.3 % of a core,
+/// 0.5 % with 5 ms and 2.6 % with 1 ms (a virtual machine under load).
 const INTERVAL: Duration = Duration::from_millis(10);
 /// The time after a look that failed.
 const PATIENCE: Duration = Duration::from_secs(1);
