@@ -307,6 +307,8 @@ impl<T> Queue<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::{error::Error, sync::mpsc, time::Duration};
+
     use rusqlite::Connection;
 
     use super::{Problem, Readers, Threads};
@@ -348,5 +350,37 @@ mod tests {
         assert_eq!(done.expect("it is done"), 0);
         assert!(matches!(threads.read(|_| Ok(())).await, Err(Problem::Closed)));
         threads.stopped().await;
+    }
+
+    // The last connection empties the log, and has to be the writer's.
+    #[tokio::test]
+    async fn the_writer_waits_for_the_watcher_before_it_closes() -> Result<(), Box<dyn Error>> {
+        let directory = tempfile::tempdir()?;
+        let (path, log) = (directory.path().join("app.db"), directory.path().join("app.db-wal"));
+        let threads = Threads::new(Readers::Own);
+        let own = path.clone();
+        let open = move || {
+            let connection = Connection::open(own)?;
+            connection.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE a (a)")?;
+            Ok(connection)
+        };
+        threads.start_writer(open).await?;
+
+        let (opening, is_opening) = mpsc::channel();
+        let (proceed, may_proceed) = mpsc::channel::<()>();
+        let _listener = threads.doorbell().listen();
+        threads.watch(move || {
+            let _ = opening.send(());
+            let _ = may_proceed.recv();
+            Ok(Connection::open(&path)?)
+        });
+        is_opening.recv()?;
+        threads.stop();
+        assert!(tokio::time::timeout(Duration::from_millis(100), threads.stopped()).await.is_err());
+        assert!(log.exists(), "the writer's connection is open");
+        drop(proceed);
+        threads.stopped().await;
+        assert!(!log.exists());
+        Ok(())
     }
 }
