@@ -10,8 +10,7 @@ use sqlx::{Sqlite, SqliteConnection, Transaction};
 use crate::{
     driver::{self, Connection},
     engine::SqliteEngine,
-    error::Problem,
-    statements,
+    savepoint, statements,
 };
 
 /// The columns of which the unique index on natural keys speaks in its refusals.
@@ -60,22 +59,9 @@ pub(crate) async fn write_in(
     engine: &SqliteEngine,
     changes: &Changes,
 ) -> Result<CommitOutcome, CommitError> {
-    let transaction = statements::database(connection).await?;
-    if transaction != engine.database() {
-        return Err(Problem::OtherDatabase { transaction, store: engine.database().to_owned() }.into());
-    }
-    // Half of the changes would damage the store, should the caller commit in spite of an error.
-    connection.execute(statements::SAVEPOINT, &[]).await?;
+    savepoint::begin(connection, engine).await?;
     let written = write(connection, changes).await;
-    if written.is_err()
-        && let Err(problem) = connection.execute(statements::ROLLBACK_TO_SAVEPOINT, &[]).await
-    {
-        // After some errors SQLite has ended the whole transaction by itself.
-        tracing::debug!(%problem, "there is nothing to undo");
-        return written;
-    }
-    connection.execute(statements::RELEASE_SAVEPOINT, &[]).await?;
-    written
+    savepoint::end(connection, written).await
 }
 
 /// Writes changes in a transaction of their own, on one of the engine's connections.

@@ -5,14 +5,15 @@ use std::{fmt, path::Path, sync::OnceLock};
 use evercore::{
     AggregateId, AggregateTypeId, NaturalKey, Position,
     engine::{
-        Changes, CommitError, CommitOutcome, EngineError, IdBlock, Listener, Load, LoadedAggregate, LogPage,
-        LogRead, PastCommit, StorageEngine, Timestamp, TransactionalEngine, TypeCatalog, TypeNames,
+        Changes, Checkpoint, CommitError, CommitOutcome, EngineError, IdBlock, Listener, Load,
+        LoadedAggregate, LogPage, LogRead, OwnerError, PastCommit, StorageEngine, Timestamp,
+        TransactionalEngine, TypeCatalog, TypeNames,
     },
 };
 use sqlx::{Sqlite, SqlitePool, Transaction, sqlite::SqlitePoolOptions};
 
 use crate::{
-    commit, driver,
+    commit, cursor, driver,
     error::{ENGINE, Problem},
     migrate,
     options::SqliteEngineBuilder,
@@ -70,6 +71,10 @@ impl SqliteEngine {
 
     pub(crate) fn database(&self) -> &str {
         &self.database
+    }
+
+    pub(crate) fn threads(&self) -> &Threads {
+        &self.threads
     }
 
     pub(crate) async fn open(source: Source) -> Result<Self, EngineError> {
@@ -243,7 +248,13 @@ impl StorageEngine for SqliteEngine {
     }
 
     fn watch(&self) -> Listener {
-        self.threads.doorbell().listen()
+        let listener = self.threads.doorbell().listen();
+        // No other engine finds a database in memory.
+        if let Location::File(_) = self.source.location {
+            let own = self.source.clone();
+            self.threads.watch(move || own.open_reader());
+        }
+        listener
     }
 
     async fn close(&self) -> Result<(), EngineError> {
@@ -259,6 +270,8 @@ impl StorageEngine for SqliteEngine {
 
 impl TransactionalEngine for SqliteEngine {
     type Transaction = Transaction<'static, Sqlite>;
+
+    const BLOCKS_WRITERS: bool = true;
 
     /// Waits for the write lock first (`BEGIN IMMEDIATE`): a transaction that reads and then writes
     /// would be refused when somebody else wrote meanwhile, without a wait.
@@ -280,6 +293,15 @@ impl TransactionalEngine for SqliteEngine {
         transaction: &mut Self::Transaction,
     ) -> Result<CommitOutcome, CommitError> {
         commit::write_in(transaction, self, changes).await
+    }
+
+    async fn checkpoint_in(
+        &self,
+        checkpoint: &Checkpoint,
+        transaction: &mut Self::Transaction,
+    ) -> Result<(), OwnerError> {
+        let moved = cursor::move_in(transaction, self, checkpoint).await;
+        moved.map_err(|problem| problem.during(cursor::MOVE))
     }
 
     async fn finish(&self, transaction: Self::Transaction) -> Result<(), EngineError> {

@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use evercore::engine::{CommitError, EngineError, EngineErrorKind};
+use evercore::{
+    Position,
+    engine::{CommitError, EngineError, EngineErrorKind, Fenced, OwnerError},
+};
 use rusqlite::ffi;
 
 /// The engine's name in errors and traces.
@@ -118,6 +121,31 @@ impl From<Problem> for CommitError {
             Problem::InDoubt(_) | Problem::Panicked => Self::OutcomeUnknown(problem.during("commit changes")),
             _ => Self::Engine(problem.during("write changes")),
         }
+    }
+}
+
+/// Why the owner of a subscription could not do something; [`during`](Self::during) makes it a public error.
+#[derive(Debug)]
+pub(crate) enum OwnerProblem {
+    Fenced(Fenced),
+    Moved(Position),
+    Problem(Problem),
+}
+
+impl OwnerProblem {
+    /// The public form; `operation` completes "cannot …".
+    pub(crate) fn during(self, operation: &'static str) -> OwnerError {
+        match self {
+            Self::Fenced(fenced) => OwnerError::Fenced(fenced),
+            Self::Moved(position) => OwnerError::Moved(position),
+            Self::Problem(problem) => OwnerError::Engine(problem.during(operation)),
+        }
+    }
+}
+
+impl From<Problem> for OwnerProblem {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
     }
 }
 

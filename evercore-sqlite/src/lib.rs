@@ -76,6 +76,21 @@
 //! position comes later. Times of recording never decrease with the position: when the clock of
 //! the machine is set back, the last time is used until the clock has caught up.
 //!
+//! # Subscriptions
+//!
+//! A commit wakes those who watch its engine at once. For commits of other engines and processes, and of the
+//! application's own connections, an engine looks every 10 milliseconds, as long as anybody watches: that reads nothing
+//! of the file, and costs 0.3 % of a processor. While nobody watches, nothing is done, and nothing is ever written.
+//! For a store in memory it does not look: there are no others.
+//!
+//! Leases end by the clock of the machine, which all who have the file open share. It is read when the write lock
+//! is there, so that no wait for the lock shortens a lease. When the clock is set forward, leases end early; then
+//! the fencing token keeps the owner before from writing, as always.
+//!
+//! Claims, renewals and checkpoints write, and so wait for an open transaction of the application, as commits do. Nobody
+//! takes a subscription over, even when its lease has expired, while its owner has a transaction open that moves
+//! the cursor ([`checkpoint_in`](evercore::engine::TransactionalEngine::checkpoint_in)).
+//!
 //! # The application's own tables
 //!
 //! The store's tables begin with `evercore_`, so they can live beside those of the application.
@@ -101,6 +116,7 @@
 
 mod checkpoint;
 mod commit;
+mod cursor;
 mod driver;
 mod engine;
 mod error;
@@ -108,10 +124,14 @@ mod migrate;
 mod options;
 mod read;
 mod row;
+mod savepoint;
 mod source;
 mod statements;
+mod subscription_table;
+mod subscriptions;
 mod threads;
 mod types;
+mod watcher;
 
 pub use self::{
     commit::commit_in,

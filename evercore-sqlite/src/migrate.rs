@@ -5,7 +5,10 @@ use rusqlite::Connection;
 use crate::{driver, error::Problem, statements};
 
 /// The steps in order: step 1 is the first. A step that was released is never edited.
-const STEPS: &[(&str, &str)] = &[("event store", include_str!("../migrations/0001_event_store.sql"))];
+const STEPS: &[(&str, &str)] = &[
+    ("event store", include_str!("../migrations/0001_event_store.sql")),
+    ("subscriptions", include_str!("../migrations/0002_subscriptions.sql")),
+];
 
 /// The schema version that this version of the library reads and writes.
 pub(crate) const KNOWN: i64 = STEPS.len() as i64;

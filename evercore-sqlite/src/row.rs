@@ -2,7 +2,10 @@
 
 use evercore::{
     AggregateId, AggregateTypeId, Codec, EventTypeId, Fingerprint, NaturalKey, Payload, Position, Sequence,
-    engine::{EventFilter, StoredEvent, StoredSnapshot, Timestamp},
+    engine::{
+        EventFilter, EventIdentity, FencingToken, Owner, StoredEvent, StoredFailedDelivery, StoredSnapshot,
+        StoredSubscription, Timestamp,
+    },
 };
 use rusqlite::Row;
 
@@ -69,6 +72,56 @@ pub(crate) fn is_allowed(row: &Row<'_>, filter: &EventFilter) -> Result<bool, Pr
 pub(crate) fn snapshot(row: &Row<'_>) -> Result<(Fingerprint, StoredSnapshot), Problem> {
     let sequence = Sequence::new(row.get(0)?);
     Ok((Fingerprint::new(row.get(1)?), StoredSnapshot { sequence, payload: payload(row, 2)? }))
+}
+
+/// Who may move the cursor of a subscription, and where it is.
+#[derive(Debug)]
+pub(crate) struct Ownership {
+    pub(crate) token: FencingToken,
+    pub(crate) owner: Option<String>,
+    pub(crate) paused: bool,
+    pub(crate) cursor: Position,
+}
+
+/// Of `name, filter, cursor, anchor_position, anchor_aggregate_id, anchor_sequence, paused, failure, token, owner,
+/// expires_at, defined_at, moved_at`.
+pub(crate) fn subscription(row: &Row<'_>) -> Result<StoredSubscription, Problem> {
+    Ok(StoredSubscription {
+        name: row.get(0)?,
+        filter: row.get(1)?,
+        cursor: Position::new(row.get(2)?),
+        anchor: anchor(row)?,
+        paused: row.get(6)?,
+        failure: row.get(7)?,
+        token: FencingToken::new(row.get(8)?),
+        owner: owner(row)?,
+        defined_at: time("the time of a subscription", row.get(11)?)?,
+        moved_at: time("the time of a checkpoint", row.get(12)?)?,
+    })
+}
+
+fn anchor(row: &Row<'_>) -> Result<Option<EventIdentity>, Problem> {
+    let Some(position) = row.get::<_, Option<i64>>(3)? else { return Ok(None) };
+    Ok(Some(EventIdentity {
+        position: Position::new(position),
+        aggregate_id: AggregateId::new(row.get(4)?),
+        sequence: Sequence::new(row.get(5)?),
+    }))
+}
+
+fn owner(row: &Row<'_>) -> Result<Option<Owner>, Problem> {
+    let Some(name) = row.get(9)? else { return Ok(None) };
+    Ok(Some(Owner { name, expires_at: time("the end of a lease", row.get(10)?)? }))
+}
+
+/// Of `position, attempts, error, failed_at`.
+pub(crate) fn failed_delivery(row: &Row<'_>) -> Result<StoredFailedDelivery, Problem> {
+    Ok(StoredFailedDelivery {
+        position: Position::new(row.get(0)?),
+        attempts: row.get(1)?,
+        error: row.get(2)?,
+        failed_at: time("the time of a failed delivery", row.get(3)?)?,
+    })
 }
 
 /// Of `codec, payload`, which begin at `index`.

@@ -1,14 +1,17 @@
-//! One function for each statement of a commit, on either driver, and the text of all others.
+//! One function for each statement of a commit and of a checkpoint, on either driver, and the text of all others.
 
 use evercore::{
     AggregateId, Codec, NaturalKey, Payload, Position, Sequence,
-    engine::{AggregateChange, Idempotency, NewEvent, NewSnapshot, PastCommit, Timestamp},
+    engine::{
+        AggregateChange, Checkpoint, FencingToken, Idempotency, NewEvent, NewFailedDelivery, NewSnapshot,
+        PastCommit, Timestamp,
+    },
 };
 
 use crate::{
     driver::{Connection, Value, ValueRef},
     error::Problem,
-    row,
+    row::{self, Ownership},
 };
 
 /// Names the text of each statement.
@@ -49,6 +52,22 @@ texts! {
     LOG_AFTER = "log_after";
     HEAD = "head";
     RECORDED_AFTER = "recorded_after";
+    DATA_VERSION = "data_version";
+    DRAW_TOKEN = "draw_token";
+    FIND_SUBSCRIPTION = "find_subscription";
+    SUBSCRIPTIONS = "subscriptions";
+    DEFINE_SUBSCRIPTION = "define_subscription";
+    CLAIM_SUBSCRIPTION = "claim_subscription";
+    RENEW_LEASE = "renew_lease";
+    RELEASE_SUBSCRIPTION = "release_subscription";
+    DISOWN_SUBSCRIPTION = "disown_subscription";
+    PAUSE_SUBSCRIPTION = "pause_subscription";
+    RESUME_SUBSCRIPTION = "resume_subscription";
+    REDEFINE_SUBSCRIPTION = "redefine_subscription";
+    RESET_SUBSCRIPTION = "reset_subscription";
+    DELETE_SUBSCRIPTION = "delete_subscription";
+    FAILED_DELIVERIES = "failed_deliveries";
+    DROP_FAILED_DELIVERY = "drop_failed_delivery";
 }
 
 texts! {
@@ -65,6 +84,9 @@ texts! {
     INSERT_EVENT = "insert_event";
     LAST_POSITION = "last_position";
     PUT_SNAPSHOT = "put_snapshot";
+    OWNERSHIP = "ownership";
+    MOVE_CURSOR = "move_cursor";
+    RECORD_FAILED_DELIVERY = "record_failed_delivery";
 }
 
 /// Which database a connection is on: its file, as SQLite names it.
@@ -236,6 +258,62 @@ pub(crate) async fn put_snapshot(
         payload(&snapshot.payload),
     ];
     connection.execute(PUT_SNAPSHOT, &parameters).await.map(drop)
+}
+
+/// Moves a subscription's cursor, if it is where the checkpoint expects it and the token is that of the owner.
+pub(crate) async fn move_cursor(
+    connection: &mut impl Connection,
+    checkpoint: &Checkpoint,
+    now: Timestamp,
+) -> Result<bool, Problem> {
+    let anchor = checkpoint.anchor.as_ref();
+    let parameters = [
+        text(&checkpoint.name),
+        integer(checkpoint.token.get()),
+        integer(checkpoint.from.get()),
+        integer(checkpoint.to.get()),
+        integer(now.micros()),
+        anchor.map_or(ValueRef::Null, |event| integer(event.position.get())),
+        anchor.map_or(ValueRef::Null, |event| integer(event.aggregate_id.get())),
+        anchor.map_or(ValueRef::Null, |event| integer(event.sequence.get())),
+    ];
+    Ok(connection.execute(MOVE_CURSOR, &parameters).await? == 1)
+}
+
+/// Records an event that a subscription skipped, in place of what was recorded of it before.
+pub(crate) async fn record_failed_delivery(
+    connection: &mut impl Connection,
+    subscription: &str,
+    failed: &NewFailedDelivery,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    let parameters = [
+        text(subscription),
+        integer(failed.position.get()),
+        integer(failed.attempts.into()),
+        text(&failed.error),
+        integer(now.micros()),
+    ];
+    connection.execute(RECORD_FAILED_DELIVERY, &parameters).await.map(drop)
+}
+
+/// Who owns a subscription, and where its cursor is; `None` when there is none of this name.
+pub(crate) async fn ownership(
+    connection: &mut impl Connection,
+    subscription: &str,
+) -> Result<Option<Ownership>, Problem> {
+    let Some([token, owner, paused, cursor]) = connection.row(OWNERSHIP, &[text(subscription)]).await? else {
+        return Ok(None);
+    };
+    Ok(Some(Ownership {
+        token: FencingToken::new(row::integer("the token of a subscription", &token)?),
+        owner: match owner {
+            Value::Null => None,
+            owner => Some(row::text("the owner of a subscription", owner)?),
+        },
+        paused: row::integer("the pause of a subscription", &paused)? != 0,
+        cursor: Position::new(row::integer("the cursor of a subscription", &cursor)?),
+    }))
 }
 
 fn integer<'a>(value: i64) -> ValueRef<'a> {

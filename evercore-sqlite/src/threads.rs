@@ -1,4 +1,4 @@
-//! The threads on which the engine calls SQLite: one that writes, some that read.
+//! The threads on which the engine calls SQLite: one that writes, some that read, one that watches.
 //!
 //! A connection lives on its thread, takes work from a queue and answers through a channel of one value.
 //! Work that was handed over is done, whether or not its caller still waits.
@@ -14,7 +14,13 @@ use evercore::engine::{Changes, CommitError, CommitOutcome, Doorbell};
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
-use crate::{checkpoint, commit::commit, driver, error::Problem};
+use crate::{
+    checkpoint,
+    commit::commit,
+    driver,
+    error::{OwnerProblem, Problem},
+    watcher::{Eye, Watcher},
+};
 
 /// A call to make on a connection.
 type Call = Box<dyn FnOnce(&mut Connection) + Send>;
@@ -33,7 +39,7 @@ pub(crate) struct Threads {
     readers: Arc<Queue<Work>>,
     /// Each thread holds a receiver of it; it is closed when all of them have ended.
     running: watch::Sender<()>,
-    doorbell: Doorbell,
+    watcher: Arc<Watcher>,
 }
 
 impl Threads {
@@ -44,12 +50,29 @@ impl Threads {
             Readers::Shared => Arc::clone(&writer),
             Readers::Own => Arc::new(Queue::new()),
         };
-        Self { writer, readers, running: watch::Sender::new(()), doorbell: Doorbell::new() }
+        Self { writer, readers, running: watch::Sender::new(()), watcher: Arc::new(Watcher::new()) }
     }
 
     /// Rings after commits that wrote events.
     pub(crate) fn doorbell(&self) -> &Doorbell {
-        &self.doorbell
+        self.watcher.doorbell()
+    }
+
+    /// Somebody listens to the doorbell, and wants to hear of commits that are made elsewhere too.
+    pub(crate) fn watch(&self, open: impl Fn() -> Result<Connection, Problem> + Send + 'static) {
+        self.watcher.wake(|| {
+            let (watcher, running) = (Arc::clone(&self.watcher), self.running.subscribe());
+            let seat = Seat::take(&self.readers);
+            let run = move || {
+                let mut eye = Eye::new(open);
+                watcher.run(|| eye.look());
+                drop(eye);
+                drop((seat, running));
+            };
+            if let Err(error) = thread::Builder::new().name("evercore-sqlite-watcher".to_owned()).spawn(run) {
+                tracing::warn!(%error, "cannot start the thread that looks for commits of others");
+            }
+        });
     }
 
     /// Starts the thread that writes, on the connection that `open` makes there.
@@ -87,12 +110,13 @@ impl Threads {
         close: impl FnOnce(Connection) + Send + 'static,
     ) -> Result<(), Problem> {
         let (opened, is_open) = oneshot::channel();
-        let (queue, doorbell, running) = (Arc::clone(queue), self.doorbell.clone(), self.running.subscribe());
+        let (queue, watcher) = (Arc::clone(queue), Arc::clone(&self.watcher));
+        let running = self.running.subscribe();
         let run = move || {
             match open() {
                 Ok(mut connection) => {
                     let _ = opened.send(Ok(()));
-                    work(&mut connection, &queue, &doorbell);
+                    work(&mut connection, &queue, &watcher);
                     close(connection);
                 }
                 Err(problem) => {
@@ -113,6 +137,14 @@ impl Threads {
         Self::call(&self.writer, call).await
     }
 
+    /// Makes a call of a subscription's owner on the connection that writes.
+    pub(crate) async fn write_as_owner<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&mut Connection) -> Result<T, OwnerProblem> + Send + 'static,
+    ) -> Result<T, OwnerProblem> {
+        Self::call(&self.writer, call).await
+    }
+
     /// Makes a call on a connection that reads.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
@@ -121,16 +153,16 @@ impl Threads {
         Self::call(&self.readers, call).await
     }
 
-    async fn call<T: Send + 'static>(
+    async fn call<T: Send + 'static, E: From<Problem> + Send + 'static>(
         queue: &Queue<Work>,
-        call: impl FnOnce(&mut Connection) -> Result<T, Problem> + Send + 'static,
-    ) -> Result<T, Problem> {
+        call: impl FnOnce(&mut Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E> {
         let (answer, answered) = oneshot::channel();
         let call = move |connection: &mut Connection| {
             let _ = answer.send(call(connection));
         };
         queue.push(Work::Call(Box::new(call)))?;
-        answered.await.unwrap_or(Err(Problem::Panicked))
+        answered.await.unwrap_or_else(|_| Err(Problem::Panicked.into()))
     }
 
     /// Writes the changes of a unit of work.
@@ -142,6 +174,8 @@ impl Threads {
 
     /// Lets the threads finish what was handed over; they take nothing more.
     pub(crate) fn stop(&self) {
+        // First: it takes a seat at any time before.
+        self.watcher.close();
         self.writer.close();
         self.readers.close();
     }
@@ -174,14 +208,14 @@ pub(crate) enum Readers {
 
 /// The life of a thread. A call that panics fails alone: its caller hears of it because the channel for the
 /// answer is gone, and the connection goes on outside any transaction.
-fn work(connection: &mut Connection, queue: &Queue<Work>, doorbell: &Doorbell) {
+fn work(connection: &mut Connection, queue: &Queue<Work>, watcher: &Watcher) {
     while let Some(work) = queue.pop() {
         let run = || match work {
             Work::Call(call) => call(connection),
             Work::Commit(changes, answer) => {
                 let outcome = commit(connection, &changes);
-                if let Ok(CommitOutcome::Committed { last_position: Some(_), .. }) = outcome {
-                    doorbell.ring();
+                if let Ok(CommitOutcome::Committed { last_position: Some(position), .. }) = outcome {
+                    watcher.committed(position);
                 }
                 let _ = answer.send(outcome);
             }
@@ -206,7 +240,7 @@ struct State<T> {
     seats: usize,
 }
 
-/// Held by a reading thread until its connection is closed.
+/// Held by a thread that reads or watches until its connection is closed.
 struct Seat<T>(Arc<Queue<T>>);
 
 impl<T> Seat<T> {
@@ -273,6 +307,8 @@ impl<T> Queue<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::{error::Error, sync::mpsc, time::Duration};
+
     use rusqlite::Connection;
 
     use super::{Problem, Readers, Threads};
@@ -314,5 +350,37 @@ mod tests {
         assert_eq!(done.expect("it is done"), 0);
         assert!(matches!(threads.read(|_| Ok(())).await, Err(Problem::Closed)));
         threads.stopped().await;
+    }
+
+    // The last connection empties the log, and has to be the writer's.
+    #[tokio::test]
+    async fn the_writer_waits_for_the_watcher_before_it_closes() -> Result<(), Box<dyn Error>> {
+        let directory = tempfile::tempdir()?;
+        let (path, log) = (directory.path().join("app.db"), directory.path().join("app.db-wal"));
+        let threads = Threads::new(Readers::Own);
+        let own = path.clone();
+        let open = move || {
+            let connection = Connection::open(own)?;
+            connection.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE a (a)")?;
+            Ok(connection)
+        };
+        threads.start_writer(open).await?;
+
+        let (opening, is_opening) = mpsc::channel();
+        let (proceed, may_proceed) = mpsc::channel::<()>();
+        let _listener = threads.doorbell().listen();
+        threads.watch(move || {
+            let _ = opening.send(());
+            let _ = may_proceed.recv();
+            Ok(Connection::open(&path)?)
+        });
+        is_opening.recv()?;
+        threads.stop();
+        assert!(tokio::time::timeout(Duration::from_millis(100), threads.stopped()).await.is_err());
+        assert!(log.exists(), "the writer's connection is open");
+        drop(proceed);
+        threads.stopped().await;
+        assert!(!log.exists());
+        Ok(())
     }
 }

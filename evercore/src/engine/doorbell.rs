@@ -25,6 +25,12 @@ impl Doorbell {
     pub fn listen(&self) -> Listener {
         Listener(self.0.subscribe())
     }
+
+    /// Whether anybody listens: an engine that has to look for others' commits need not look for nobody.
+    #[must_use]
+    pub fn is_heard(&self) -> bool {
+        self.0.receiver_count() > 0
+    }
 }
 
 impl Default for Doorbell {

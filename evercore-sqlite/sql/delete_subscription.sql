@@ -1,0 +1,1 @@
+DELETE FROM evercore_subscriptions WHERE name = ?1

@@ -1,0 +1,1 @@
+SELECT token, owner, paused, cursor FROM evercore_subscriptions WHERE name = ?1

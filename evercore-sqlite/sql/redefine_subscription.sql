@@ -1,0 +1,1 @@
+UPDATE evercore_subscriptions SET filter = ?2 WHERE name = ?1
