@@ -141,6 +141,9 @@ mod read;
 mod row;
 mod schema;
 mod statements;
+mod subscription_rows;
+mod subscription_statements;
+mod subscriptions;
 mod time;
 mod types;
 
