@@ -3,10 +3,14 @@
 use super::{
     Harness,
     fixtures::{Sample, key, names, time, whole, winners},
+    subscribers::{LEASE, NAME, definition, next, renewal},
 };
 use crate::{
     AggregateId, Position,
-    engine::{CommitError, EngineError, EngineErrorKind, EventFilter, LogRead, StorageEngine},
+    engine::{
+        CommitError, EngineError, EngineErrorKind, EventFilter, LogRead, OwnerError, StorageEngine,
+        SubscriptionChange, SubscriptionEngine,
+    },
 };
 
 pub(super) async fn later_calls_fail<H: Harness>(harness: H) {
@@ -27,6 +31,34 @@ pub(super) async fn later_calls_fail<H: Harness>(harness: H) {
     assert_closed(sample.locate(time(0)).await);
     match sample.try_write(sample.draft().at(id, 1).events(1)).await {
         Err(CommitError::Engine(error)) => assert_eq!(error.kind(), EngineErrorKind::Closed),
+        other => panic!("a closed engine was expected, not {other:?}"),
+    }
+}
+
+pub(super) async fn later_calls_about_subscriptions_fail<H: Harness>(harness: H) {
+    let sample = Sample::open(&harness).await;
+    let owned = sample.owned("owner").await;
+    sample.close().await.unwrap();
+
+    assert_closed(sample.define_subscription(&definition(NAME)).await);
+    assert_closed(sample.define_subscription(&definition("late")).await);
+    assert_closed(sample.claim_subscription(NAME, "late", LEASE).await);
+    assert_closed(sample.renew_leases(&[renewal(&owned)]).await);
+    assert_closed(sample.checkpoint(&next(&owned, 1)).await.map_err(failure));
+    assert_closed(sample.release_subscription(NAME, owned.token, None).await.map_err(failure));
+    let pause = sample.change_subscription(NAME, &SubscriptionChange::Pause, None).await;
+    assert_closed(pause.map_err(failure));
+    assert_closed(sample.subscriptions(None).await);
+    assert_closed(sample.failed_deliveries(NAME, Position::START, 1).await);
+    assert_closed(sample.drop_failed_delivery(NAME, Position::START).await);
+
+    let sample = Sample::open(&harness).await;
+    assert_eq!(sample.all_subscriptions().await, [(owned, vec![])]);
+}
+
+fn failure(error: OwnerError) -> EngineError {
+    match error {
+        OwnerError::Engine(error) => error,
         other => panic!("a closed engine was expected, not {other:?}"),
     }
 }

@@ -1,6 +1,7 @@
 //! The suite that every engine has to pass.
 //!
-//! Each bullet under *Behavior* of [`StorageEngine`] has a case here, run on a fresh store. The subjects
+//! Each bullet under *Behavior* of [`StorageEngine`] and
+//! [`SubscriptionEngine`](crate::engine::SubscriptionEngine) has a case here, run on a fresh store. The subjects
 //! `units` and `replay` look at the same promises through [`EventStore`](crate::EventStore), as applications
 //! do. The suite is exempt from semantic versioning: a new release may ask more of an engine.
 //!
@@ -40,17 +41,25 @@
 #![expect(clippy::unwrap_used, reason = "cases fail by panicking, as tests do")]
 
 mod aggregates;
+mod callers_checkpoints;
 mod callers_transactions;
+mod checkpoints;
 mod closing;
+mod definitions;
 mod events;
+mod failed_deliveries;
 mod fixtures;
 mod idempotency;
 mod ids;
+mod leases;
 mod natural_keys;
+mod operations;
 mod ordering;
+mod ownership;
 mod replay;
 mod samples;
 mod snapshots;
+mod subscribers;
 mod transactions;
 mod types;
 mod units;
@@ -132,6 +141,16 @@ cases! { $
         after_a_refusal_and_a_rollback_the_store_goes_on
         a_known_key_is_repeated
         the_doorbell_rings_when_it_is_finished
+    }
+    callers_checkpoints {
+        what_is_finished_has_moved
+        what_is_rolled_back_is_where_it_was
+        several_share_a_transaction
+        from_elsewhere_it_does_not_move
+        one_that_is_fenced_moves_nothing
+        with_a_commit_it_is_all_or_nothing
+        of_two_from_one_position_at_most_one_commits
+        a_change_from_outside_comes_before_or_after_it
     }
 }
 
@@ -268,8 +287,84 @@ cases! { $
         the_doorbell_rings_when_events_can_be_read
         the_doorbell_rings_for_everyone_who_listens
     }
+    definitions {
+        a_new_store_has_none
+        a_new_one_is_as_it_was_given
+        one_that_is_there_stays_as_it_is
+        of_many_who_define_it_at_once_all_get_the_same
+        names_differ_when_one_byte_differs
+        names_of_255_bytes_are_kept
+        texts_come_back_as_they_were
+        they_are_listed_in_the_order_of_their_names
+        times_are_those_of_the_store
+        everything_is_there_after_a_restart
+    }
+    ownership {
+        one_without_an_owner_is_claimed
+        one_that_somebody_else_holds_is_held
+        one_that_this_owner_holds_is_claimed_again
+        one_whose_lease_has_expired_is_taken_over
+        the_remaining_time_of_a_lease_is_left_of_it
+        a_paused_one_is_not_claimed
+        one_that_is_not_there_is_unknown
+        of_sixteen_claims_at_once_exactly_one_gets_it
+        tokens_grow_whatever_happens
+        tokens_grow_over_a_restart
+        one_defined_anew_fences_the_owner_of_the_old_one
+        a_token_proves_nothing_without_a_claim
+        a_token_proves_one_claim_only
+        a_claim_forgets_the_failure
+    }
+    leases {
+        a_renewed_one_lasts_from_now
+        one_that_has_expired_is_renewed
+        one_that_was_taken_over_is_not_renewed
+        those_that_are_lost_do_not_keep_others_from_being_renewed
+        hundreds_are_renewed_in_one_call
+        a_released_one_is_claimed_at_once
+        after_a_release_the_token_is_worth_nothing
+        an_expired_one_is_released_as_long_as_nobody_took_it
+    }
+    checkpoints {
+        the_cursor_moves
+        without_an_anchor_the_stored_one_stays
+        from_elsewhere_it_does_not_move
+        one_that_was_in_doubt_is_made_once
+        of_sixteen_at_once_from_one_position_one_is_made
+        with_an_expired_lease_that_nobody_took_it_is_made
+        after_a_take_over_it_is_fenced
+        after_a_pause_it_is_fenced
+        after_a_reset_or_another_filter_it_is_fenced
+        after_a_deletion_it_is_fenced
+        after_a_reset_no_earlier_owner_moves_it
+    }
+    failed_deliveries {
+        they_are_recorded_with_the_checkpoint
+        a_checkpoint_that_is_not_made_records_none
+        one_that_was_recorded_before_is_replaced
+        they_are_listed_page_by_page
+        each_subscription_has_its_own
+        texts_of_errors_come_back
+        a_dropped_one_is_gone_and_others_stay
+        of_many_who_drop_one_at_once_one_did
+        they_go_with_their_subscription_and_not_before
+    }
+    operations {
+        one_that_is_not_there_does_not_change
+        every_change_from_outside_takes_it_away
+        a_paused_one_has_no_owner_until_it_is_resumed
+        a_resume_does_nothing_to_one_that_is_not_paused
+        another_filter_leaves_the_cursor_where_it_is
+        a_reset_sets_the_cursor_and_forgets_anchor_and_failure
+        pauses_stay_over_other_changes
+        with_its_token_an_owner_makes_changes_and_stays_it
+        an_owner_that_pauses_or_deletes_it_is_it_no_more
+        with_an_old_token_nothing_changes
+        a_deleted_one_is_gone
+    }
     closing {
         later_calls_fail
+        later_calls_about_subscriptions_fail
         the_error_names_the_engine
         closing_twice_is_fine
         other_engines_on_the_store_stay_open

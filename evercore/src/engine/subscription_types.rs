@@ -163,20 +163,20 @@ pub enum SubscriptionChange {
     Delete,
 }
 
-/// What became of a subscription whose owner is it no more.
+/// What became of a subscription whose owner is it no more, as far as it can still be seen: how it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fenced {
-    /// Somebody else claimed it.
+    /// It was claimed again, by somebody else or under the same name, and has this owner now.
     TakenOver {
         /// Who.
         owner: String,
     },
-    /// It was paused.
+    /// It is paused.
     Paused,
-    /// It was reset, redefined, released, or deleted and defined again.
+    /// It was reset, redefined, released, or deleted and defined again, and has no owner now.
     Changed,
-    /// It was deleted.
+    /// There is none of this name.
     Deleted,
 }
 

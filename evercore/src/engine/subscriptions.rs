@@ -12,7 +12,8 @@ use crate::Position;
 ///
 /// A subscription has at most one owner. Who claims it gets a [`FencingToken`] and a lease. When the lease has
 /// expired somebody else may claim it; every claim, and every change from outside, draws a new token, and
-/// with an older one nothing can be written any more. Leases are judged by the store's clock alone.
+/// with an older one nothing can be written any more. A token is current while the one who claimed with it is
+/// the owner: a subscription without an owner has no current one. Leases are judged by the store's clock alone.
 pub trait SubscriptionEngine: fmt::Debug + Send + Sync + 'static {
     /// Defines a subscription, unless there is one of this name, and returns what is stored.
     ///
@@ -84,7 +85,8 @@ pub trait SubscriptionEngine: fmt::Debug + Send + Sync + 'static {
     /// # Behavior
     ///
     /// - Both or nothing.
-    /// - Only with the current token, whether or not the lease has expired: else [`OwnerError::Fenced`].
+    /// - Only with the current token, whether or not the lease has expired: else [`OwnerError::Fenced`], wherever
+    ///   the cursor is.
     /// - Only from where the cursor is: else [`OwnerError::Moved`]. So one that was in doubt can be made again.
     /// - Without an anchor the stored one stays.
     /// - A failed delivery that was recorded before is replaced.
@@ -102,7 +104,7 @@ pub trait SubscriptionEngine: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Behavior
     ///
-    /// - Only with the current token; after it the token is worth nothing.
+    /// - Only with the current token, whether or not the lease has expired; after it the token is worth nothing.
     ///
     /// # Errors
     ///
@@ -119,14 +121,18 @@ pub trait SubscriptionEngine: fmt::Debug + Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), OwnerError>> + Send;
 
     /// Changes a subscription itself, and returns how it is then, or how it was before it was deleted; `None`
-    /// when there is none of this name.
+    /// when there is none of this name, which a token makes an error.
     ///
     /// # Behavior
     ///
     /// - Without a token every change but [`SubscriptionChange::Resume`] draws a new one and takes the
-    ///   subscription away from its owner. (One that is paused has no owner.)
-    /// - With a token it is made by the owner, who stays it: only with the current one.
-    /// - A reset sets the cursor, also backwards, and forgets the anchor and the failure; pauses stay.
+    ///   subscription away from its owner.
+    /// - With a token it is made by the owner, who stays it, and the token stays current: only with the current
+    ///   one. An owner that pauses the subscription gives it up: one that is paused has no owner.
+    /// - A reset sets the cursor, also backwards, and forgets the anchor and the failure; a pause stays, and so
+    ///   do the failed deliveries.
+    /// - Nothing else changes: another filter leaves cursor, anchor and failure as they are, and a resume does
+    ///   nothing to one that is not paused.
     /// - A deleted subscription is gone with its failed deliveries.
     ///
     /// # Errors
