@@ -1,6 +1,7 @@
 -- One row for each lease, known by its place. Without its own it says what was found.
 WITH given AS (
-    SELECT given.* FROM unnest($1::text[], $2::bigint[], $3::bigint[]) WITH ORDINALITY AS given (name, token, lease, place)
+    SELECT given.*
+    FROM unnest($1::text[], $2::bigint[], $3::bigint[]) WITH ORDINALITY AS given (name, token, lease, place)
 ), renewed AS (
     UPDATE {schema}.subscriptions AS subscription
     SET expires_at = clock_timestamp() + given.lease * interval '1 microsecond'

@@ -157,7 +157,7 @@ impl PostgresEngine {
         &self,
         token: Option<FencingToken>,
         operation: &'static str,
-        query: impl Fn() -> Query<'q>,
+        query: impl Fn() -> Query<'q> + Send + Sync,
     ) -> Result<Option<StoredSubscription>, OwnerError> {
         for _ in 0..TRIES {
             let rows = self.write(&query).await;

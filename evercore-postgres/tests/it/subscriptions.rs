@@ -175,6 +175,43 @@ async fn a_checkpoint_that_waited_for_whoever_fenced_its_owner_says_so() -> Test
     Ok(())
 }
 
+/// They have found their token in place too.
+#[tokio::test]
+async fn whoever_waited_for_the_one_who_fenced_it_is_told() -> TestResult {
+    let scene = Scene::new().await;
+    let token = scene.claim("one").await.token;
+    let taken = Fenced::TakenOver { owner: "other".into() };
+    let mut session = scene.place.session().await;
+    let take = "BEGIN; UPDATE evercore.subscriptions SET token = token + 1, owner = 'other'";
+    let give_back = "UPDATE evercore.subscriptions SET token = token - 1, owner = 'one'";
+
+    run(&mut session, take).await;
+    let engine = Arc::clone(&scene.engine);
+    let renewal = Renewal { name: NAME.into(), token, lease: HOUR };
+    let renewed = scene.waiting(async move { engine.renew_leases(&[renewal]).await }).await;
+    run(&mut session, "COMMIT").await;
+    assert_eq!(renewed.await??, [Some(taken.clone())]);
+
+    run(&mut session, give_back).await;
+    run(&mut session, take).await;
+    let engine = Arc::clone(&scene.engine);
+    let released = scene.waiting(async move { engine.release_subscription(NAME, token, None).await }).await;
+    run(&mut session, "COMMIT").await;
+    let answer = released.await?;
+    assert!(matches!(&answer, Err(OwnerError::Fenced(why)) if *why == taken), "{answer:?}");
+
+    run(&mut session, give_back).await;
+    run(&mut session, take).await;
+    let engine = Arc::clone(&scene.engine);
+    let delete = SubscriptionChange::Delete;
+    let deleted =
+        scene.waiting(async move { engine.change_subscription(NAME, &delete, Some(token)).await }).await;
+    run(&mut session, "COMMIT").await;
+    let answer = deleted.await?;
+    assert!(matches!(&answer, Err(OwnerError::Fenced(why)) if *why == taken), "{answer:?}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn leases_are_renewed_while_a_transaction_that_has_moved_the_cursor_is_open() -> TestResult {
     let scene = Scene::new().await;
