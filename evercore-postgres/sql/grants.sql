@@ -4,3 +4,6 @@ GRANT SELECT, INSERT ON {schema}.aggregate_types, {schema}.event_types, {schema}
 GRANT SELECT, UPDATE ON {schema}.store TO {role};
 GRANT SELECT, INSERT, UPDATE ON {schema}.aggregates, {schema}.snapshots TO {role};
 GRANT SELECT, INSERT, UPDATE, DELETE ON {schema}.idempotency_keys TO {role};
+GRANT USAGE ON SEQUENCE {schema}.subscription_tokens TO {role};
+GRANT SELECT, INSERT, UPDATE, DELETE ON {schema}.subscriptions, {schema}.subscription_cursors TO {role};
+GRANT SELECT, INSERT, UPDATE, DELETE ON {schema}.failed_deliveries TO {role};

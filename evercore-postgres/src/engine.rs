@@ -5,8 +5,9 @@ use std::{fmt, sync::OnceLock};
 use evercore::{
     AggregateId, AggregateTypeId, NaturalKey, Position,
     engine::{
-        Changes, CommitError, CommitOutcome, EngineError, IdBlock, Listener, Load, LoadedAggregate, LogPage,
-        LogRead, PastCommit, StorageEngine, Timestamp, TransactionalEngine, TypeCatalog, TypeNames,
+        Changes, Checkpoint, CommitError, CommitOutcome, EngineError, IdBlock, Listener, Load,
+        LoadedAggregate, LogPage, LogRead, OwnerError, PastCommit, StorageEngine, Timestamp,
+        TransactionalEngine, TypeCatalog, TypeNames,
     },
 };
 use sqlx::{
@@ -26,7 +27,7 @@ use crate::{
     row,
     schema::Schema,
     statements::{Query, Statements},
-    types,
+    subscriptions, types,
 };
 
 /// A store in a PostgreSQL database.
@@ -141,13 +142,18 @@ impl PostgresEngine {
         &self.store
     }
 
-    async fn fetch(&self, query: Query<'_>) -> Result<Vec<PgRow>, Problem> {
+    pub(crate) async fn fetch(&self, query: Query<'_>) -> Result<Vec<PgRow>, Problem> {
         self.connections.fetch(&self.statements, query).await
     }
 
+    /// Runs a statement that writes.
+    pub(crate) async fn write<'q>(&self, query: impl Fn() -> Query<'q>) -> Result<Vec<PgRow>, Problem> {
+        self.connections.write(&self.statements, query).await
+    }
+
     /// The first column of the only row that a statement returns which writes.
-    async fn write_number<'q>(&self, query: impl Fn() -> Query<'q>) -> Result<i64, Problem> {
-        let rows = self.connections.write(&self.statements, query).await?;
+    pub(crate) async fn write_number<'q>(&self, query: impl Fn() -> Query<'q>) -> Result<i64, Problem> {
+        let rows = self.write(query).await?;
         Ok(rows.first().ok_or(Problem::NoAnswer)?.try_get(0)?)
     }
 
@@ -269,6 +275,8 @@ fn ids(rows: &[PgRow]) -> Result<Vec<AggregateId>, Problem> {
 impl TransactionalEngine for PostgresEngine {
     type Transaction = Transaction<'static, Postgres>;
 
+    const BLOCKS_WRITERS: bool = false;
+
     /// The transaction is `READ COMMITTED`, whatever the role's default is, so that conflicts say the actual
     /// sequence.
     async fn begin(&self) -> Result<Self::Transaction, EngineError> {
@@ -290,6 +298,16 @@ impl TransactionalEngine for PostgresEngine {
         transaction: &mut Self::Transaction,
     ) -> Result<CommitOutcome, CommitError> {
         commit::write_in(transaction, self, changes).await
+    }
+
+    /// From here until the transaction ends claims and changes of the subscription wait for it; renewing its lease does
+    /// not.
+    async fn checkpoint_in(
+        &self,
+        checkpoint: &Checkpoint,
+        transaction: &mut Self::Transaction,
+    ) -> Result<(), OwnerError> {
+        subscriptions::checkpoint_in(transaction, self, checkpoint).await
     }
 
     /// A transaction in which a statement failed is an error: the server answers its `COMMIT` with a rollback, as

@@ -63,6 +63,10 @@ pub(crate) enum Problem {
     NotCommitted(#[source] Box<Problem>),
     #[error("the payloads have {bytes} bytes, a commit can have {most}")]
     TooLarge { bytes: usize, most: usize },
+    #[error("the transaction is one of another store")]
+    ForeignTransaction,
+    #[error("others were faster {0} times")]
+    Outrun(u32),
     #[error("the engine was closed")]
     Closed,
 }
@@ -88,6 +92,8 @@ impl Problem {
             Self::OldServer(_) | Self::Encoding(_) | Self::Standby | Self::TooLarge { .. } => {
                 EngineErrorKind::Unsupported
             }
+            Self::ForeignTransaction => EngineErrorKind::Unsupported,
+            Self::Outrun(_) => EngineErrorKind::Busy,
             Self::Closed => EngineErrorKind::Closed,
             Self::InDoubt(_) | Self::NotCommitted(_) => EngineErrorKind::Other,
             Self::Url | Self::SchemaName(_) => EngineErrorKind::Misconfigured,

@@ -110,6 +110,19 @@
 //! ([`listen_url`](PostgresEngineBuilder::listen_url)), or do [without](PostgresEngineBuilder::without_listening).
 //! Notifications only wake: one that is lost makes readers late, and nothing else.
 //!
+//! # Subscriptions
+//!
+//! Who owns a subscription is decided by the database, with its clock, in one statement. Claims, checkpoints and all
+//! else are right at any isolation level that a role may have by default, and behind a pooler.
+//!
+//! A [transaction](evercore::engine::TransactionalEngine::begin) that has moved a cursor holds it until it ends:
+//! other checkpoints, claims and changes of this subscription wait. Renewing leases does not. Of two
+//! transactions that move it from the same position the second is told where it is by then; under `REPEATABLE READ` or
+//! `SERIALIZABLE`, which [`begin`](evercore::engine::TransactionalEngine::begin) does not use, that is
+//! [`Busy`](evercore::engine::EngineErrorKind::Busy).
+//!
+//! In texts of failures the character U+0000, which PostgreSQL does not store, becomes U+FFFD.
+//!
 //! # The schema
 //!
 //! All tables live in a schema of their own, `evercore` unless said otherwise, and every statement names it: the
@@ -141,6 +154,9 @@ mod read;
 mod row;
 mod schema;
 mod statements;
+mod subscription_rows;
+mod subscription_statements;
+mod subscriptions;
 mod time;
 mod types;
 

@@ -120,7 +120,7 @@ fn payload(row: &PgRow, index: usize) -> Result<Payload, Problem> {
     Ok(Payload::new(Codec::new(row.try_get(index)?), row.try_get(index + 1)?))
 }
 
-fn timestamp(row: &PgRow, index: impl ColumnIndex<PgRow>) -> Result<Timestamp, Problem> {
+pub(crate) fn timestamp(row: &PgRow, index: impl ColumnIndex<PgRow>) -> Result<Timestamp, Problem> {
     let value = row.try_get_raw(index)?;
     if value.is_null() {
         return Err(Problem::Impossible { what: "a time", value: "NULL".to_owned() });

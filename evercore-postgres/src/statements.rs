@@ -20,7 +20,7 @@ macro_rules! texts {
         /// The texts of all statements, for one schema.
         #[derive(Debug, Clone)]
         pub(crate) struct Statements {
-            $($name: SqlStr,)*
+            $(pub(crate) $name: SqlStr,)*
         }
 
         impl Statements {
@@ -54,6 +54,16 @@ texts! {
     sessions = "sessions";
     locate = "locate";
     notify = "notify";
+    define_subscription = "define_subscription";
+    claim_subscription = "claim_subscription";
+    renew_leases = "renew_leases";
+    checkpoint = "checkpoint";
+    release_subscription = "release_subscription";
+    change_subscription = "change_subscription";
+    delete_subscription = "delete_subscription";
+    subscriptions = "subscriptions";
+    failed_deliveries = "failed_deliveries";
+    drop_failed_delivery = "drop_failed_delivery";
 }
 
 /// Makes the schema, if it does not exist.
@@ -264,7 +274,7 @@ fn bind_snapshots<'q>(query: Query<'q>, snapshots: &'q [NewSnapshot]) -> Query<'
 }
 
 /// One value of each item, to be bound as an array.
-fn column<'a, T, V>(items: &'a [T], value: impl Fn(&'a T) -> V) -> Vec<V> {
+pub(crate) fn column<'a, T, V>(items: &'a [T], value: impl Fn(&'a T) -> V) -> Vec<V> {
     items.iter().map(value).collect()
 }
 

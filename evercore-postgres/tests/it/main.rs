@@ -13,6 +13,7 @@ mod roles;
 mod round_trips;
 mod servers;
 mod stalls;
+mod subscriptions;
 mod transactions;
 mod view;
 mod warnings;

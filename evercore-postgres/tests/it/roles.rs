@@ -1,10 +1,13 @@
 //! A role without the right to create tables.
 
+use std::time::Duration;
+
 use evercore::{
     Fingerprint, Payload, Position, Sequence,
     engine::{
-        CommitOutcome, EngineErrorKind, Expected, Idempotency, KeyChange, LoadedSnapshot, NewSnapshot,
-        StorageEngine, Timestamp, TransactionalEngine, TypeNames,
+        Checkpoint, Claim, CommitOutcome, EngineErrorKind, Expected, Idempotency, KeyChange, LoadedSnapshot,
+        NewFailedDelivery, NewSnapshot, NewSubscription, OwnerError, Renewal, StorageEngine,
+        SubscriptionChange, SubscriptionEngine, Timestamp, TransactionalEngine, TypeNames,
     },
 };
 use evercore_postgres::PostgresEngine;
@@ -14,6 +17,8 @@ use crate::fixtures::{Place, TestResult, append, create, define, key, load, log,
 
 /// The grants of the documentation.
 const GRANTS: &str = include_str!("../../sql/grants.sql");
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// Makes a schema, and a role that may do in it what the statements grant.
 async fn place_with_role(grants: &str) -> (Place, String) {
@@ -83,9 +88,39 @@ async fn the_documented_grants_are_enough_for_everything() -> TestResult {
     let seen: i64 =
         sqlx::query_scalar("SELECT count(*) FROM evercore.event_log").fetch_one(engine.pool()).await?;
     assert_eq!(seen, 3);
+    subscribe(&engine).await.map_err(|error| format!("{error:?}"))?;
     engine.close().await?;
     drop_role(&place).await;
     Ok(())
+}
+
+/// Does with a subscription whatever can be done.
+async fn subscribe(engine: &PostgresEngine) -> Result<(), OwnerError> {
+    engine.define_subscription(&definition()).await?;
+    let Claim::Claimed(own) = engine.claim_subscription("orders", "one", HOUR).await? else {
+        panic!("it is not claimed")
+    };
+    let (name, token) = (own.name, own.token);
+    engine.renew_leases(&[Renewal { name: name.clone(), token, lease: HOUR }]).await?;
+    let delivery = NewFailedDelivery { position: Position::new(1), attempts: 1, error: "of no use".into() };
+    let (from, to, failed) = (Position::START, Position::new(1), vec![delivery.clone(), delivery]);
+    let mut step = Checkpoint { name, token, from, to, anchor: None, failed };
+    engine.checkpoint(&step).await?;
+    (step.from, step.to) = (step.to, Position::new(2));
+    let mut transaction = engine.begin().await?;
+    engine.checkpoint_in(&step, &mut transaction).await?;
+    engine.finish(transaction).await?;
+    assert_eq!(engine.failed_deliveries("orders", Position::START, 10).await?.len(), 1);
+    assert!(engine.drop_failed_delivery("orders", Position::new(1)).await?);
+    engine.release_subscription("orders", token, None).await?;
+    for change in [SubscriptionChange::Pause, SubscriptionChange::Resume, SubscriptionChange::Delete] {
+        assert!(engine.change_subscription("orders", &change, None).await?.is_some());
+    }
+    Ok(())
+}
+
+fn definition() -> NewSubscription {
+    NewSubscription { name: "orders".into(), filter: String::new(), cursor: Position::START }
 }
 
 #[tokio::test]
@@ -99,6 +134,7 @@ async fn they_are_not_more_than_needed() -> TestResult {
         "UPDATE evercore.event_types SET name = 'other'",
         "DELETE FROM evercore.aggregates",
         "SELECT setval('evercore.events_position', 1)",
+        "SELECT setval('evercore.subscription_tokens', 1)",
         "CREATE TABLE evercore.mine (number bigint)",
         "INSERT INTO evercore.migrations (version, name) VALUES (9, 'mine')",
     ] {
@@ -125,6 +161,7 @@ async fn a_role_that_only_reads_can_open_the_store_and_read() -> TestResult {
     writer.commit_in(&append(types, id, 0, 1), &mut gap).await.expect("it is written");
     gap.rollback().await?;
     writer.commit(&create(types, id, "john")).await.expect("a commit");
+    let defined = writer.define_subscription(&definition()).await?;
 
     let engine = PostgresEngine::connect(&url).await?;
     define(&engine).await;
@@ -134,6 +171,13 @@ async fn a_role_that_only_reads_can_open_the_store_and_read() -> TestResult {
     let error = engine.define_types(&unknown).await.expect_err("it cannot write");
     assert_eq!(error.kind(), EngineErrorKind::ReadOnly);
     assert_eq!(engine.reserve_ids(1).await.expect_err("it cannot write").kind(), EngineErrorKind::ReadOnly);
+    assert_eq!(engine.define_subscription(&definition()).await?, defined);
+    assert_eq!(engine.subscriptions(None).await?.subscriptions, [defined]);
+    let other = NewSubscription { name: "other".into(), ..definition() };
+    let error = engine.define_subscription(&other).await.expect_err("it cannot write");
+    assert_eq!(error.kind(), EngineErrorKind::ReadOnly);
+    let error = engine.claim_subscription("orders", "one", HOUR).await.expect_err("it cannot write");
+    assert_eq!(error.kind(), EngineErrorKind::ReadOnly);
     engine.close().await?;
     drop_role(&place).await;
     Ok(())

@@ -6,11 +6,16 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use evercore::{
     Position, Sequence,
-    engine::{EventFilter, Load, LoadTarget, LogRead, SnapshotUse, StorageEngine},
+    engine::{
+        Checkpoint, Claim, EventFilter, FencingToken, Load, LoadTarget, LogRead, NewFailedDelivery,
+        NewSubscription, OwnerError, Renewal, SnapshotUse, StorageEngine, SubscriptionChange,
+        SubscriptionEngine,
+    },
 };
 use evercore_postgres::PostgresEngine;
 use tokio::{
@@ -19,6 +24,8 @@ use tokio::{
 };
 
 use crate::fixtures::{Place, TestResult, append, create, define, new_id};
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// Passes everything on to a server and counts.
 struct Proxy {
@@ -124,6 +131,62 @@ async fn each_operation_asks_once() -> TestResult {
         let counts: Vec<_> = counts.windows(2).map(|pair| pair[1] - pair[0]).collect();
         if round > 0 {
             assert_eq!(counts, [1, 1, 1, 1, 1, 1], "commit, load, page, page of some, head, find");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn each_operation_on_a_subscription_asks_once() -> TestResult {
+    let place = Place::new().await;
+    let proxy = Proxy::before(&place.url()).await?;
+    let engine = PostgresEngine::connect(&proxy.url).await?;
+    // In the first round statements are prepared.
+    for round in 0..3 {
+        let name = format!("orders {round}");
+        let new = NewSubscription { name: name.clone(), filter: String::new(), cursor: Position::START };
+        let mut counts = vec![proxy.asked()];
+        for _ in 0..2 {
+            engine.define_subscription(&new).await?;
+            counts.push(proxy.asked());
+        }
+        let claim = engine.claim_subscription(&name, "one", HOUR).await?;
+        counts.push(proxy.asked());
+        let Claim::Claimed(own) = claim else { return Err(format!("{claim:?}").into()) };
+        let other = engine.claim_subscription(&name, "other", HOUR).await?;
+        counts.push(proxy.asked());
+        assert!(matches!(other, Claim::Held { .. }), "{other:?}");
+        let lost = FencingToken::new(i64::MAX);
+        let renewals = [own.token, lost].map(|token| Renewal { name: name.clone(), token, lease: HOUR });
+        assert_eq!(engine.renew_leases(&renewals).await?.iter().flatten().count(), 1);
+        counts.push(proxy.asked());
+        let failed = [1, 2].map(|position| NewFailedDelivery {
+            position: Position::new(position),
+            attempts: 1,
+            error: "of no use".into(),
+        });
+        let (from, to, failed) = (Position::START, Position::new(2), failed.into());
+        let step = Checkpoint { name: name.clone(), token: own.token, from, to, anchor: None, failed };
+        engine.checkpoint(&step).await.expect("it is moved");
+        counts.push(proxy.asked());
+        let again = engine.checkpoint(&step).await;
+        counts.push(proxy.asked());
+        assert!(matches!(again, Err(OwnerError::Moved(_))), "{again:?}");
+        engine.subscriptions(None).await?;
+        counts.push(proxy.asked());
+        assert_eq!(engine.failed_deliveries(&name, Position::START, 10).await?.len(), 2);
+        counts.push(proxy.asked());
+        engine.drop_failed_delivery(&name, Position::new(1)).await?;
+        counts.push(proxy.asked());
+        engine.release_subscription(&name, own.token, None).await.expect("it is given up");
+        counts.push(proxy.asked());
+        for change in [SubscriptionChange::Pause, SubscriptionChange::Delete] {
+            engine.change_subscription(&name, &change, None).await.expect("it is changed");
+            counts.push(proxy.asked());
+        }
+        let counts: Vec<_> = counts.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        if round > 0 {
+            assert_eq!(counts, [1; 13]);
         }
     }
     Ok(())
