@@ -66,6 +66,8 @@ CREATE TABLE {schema}.events (
     CONSTRAINT events_position_is_unique PRIMARY KEY (position),
     CONSTRAINT events_sequence_is_unique UNIQUE (aggregate_id, sequence)
 );
+-- For readers of rare events. It has the types of the aggregate first, because readers ask for all events of one, too.
+CREATE INDEX events_by_type ON {schema}.events (aggregate_type_id, event_type_id, position);
 COMMENT ON TABLE {schema}.events IS 'The log: all events, in the order of their positions. Rows are never changed. See the view event_log.';
 COMMENT ON COLUMN {schema}.events.position IS 'Place in the log. Gaps are commits that were rolled back. A higher position can become visible before a lower one.';
 COMMENT ON COLUMN {schema}.events.aggregate_id IS 'The aggregate to which it happened, one of aggregates.';
@@ -78,6 +80,49 @@ COMMENT ON COLUMN {schema}.events.codec IS 'How the payload is encoded; 1 is JSO
 COMMENT ON COLUMN {schema}.events.payload IS 'The encoded event.';
 COMMENT ON COLUMN {schema}.events.reference IS 'Free text of the application.';
 COMMENT ON COLUMN {schema}.events.metadata IS 'A JSON object of the application.';
+
+-- Events of rare types: those of each pair of types that there is, by the index. The first `page_size` of a pair are
+-- enough. Nothing is compiled, and pages of the index count as near: what the planner expects of a stretch grows with the
+-- table, what is read does not.
+CREATE FUNCTION {schema}.events_of_types_v1(
+    after_position bigint,
+    last_position bigint,
+    aggregate_types integer[],
+    event_types integer[],
+    page_size bigint
+) RETURNS SETOF {schema}.events LANGUAGE plpgsql STABLE ROWS 100
+SET enable_seqscan = off SET jit = off SET random_page_cost = 1 AS $function$
+DECLARE
+    aggregate_type integer := 0;
+    event_type integer;
+BEGIN
+    LOOP
+        SELECT min(event.aggregate_type_id) INTO aggregate_type
+        FROM {schema}.events AS event
+        WHERE event.aggregate_type_id > aggregate_type;
+        EXIT WHEN aggregate_type IS NULL;
+        CONTINUE WHEN aggregate_type <> ALL (aggregate_types);
+        event_type := 0;
+        LOOP
+            SELECT min(event.event_type_id) INTO event_type
+            FROM {schema}.events AS event
+            WHERE event.aggregate_type_id = aggregate_type AND event.event_type_id > event_type;
+            EXIT WHEN event_type IS NULL;
+            CONTINUE WHEN event_type <> ALL (event_types);
+            RETURN QUERY
+            SELECT event.*
+            FROM {schema}.events AS event
+            WHERE event.aggregate_type_id = aggregate_type
+                AND event.event_type_id = event_type
+                AND event.position > after_position
+                AND event.position <= last_position
+            ORDER BY event.position
+            LIMIT page_size;
+        END LOOP;
+    END LOOP;
+END;
+$function$;
+COMMENT ON FUNCTION {schema}.events_of_types_v1 IS 'The events of rare types in a stretch of the log, in no order.';
 
 CREATE TABLE {schema}.snapshots (
     aggregate_id bigint NOT NULL,

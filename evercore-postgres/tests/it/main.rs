@@ -4,6 +4,7 @@ mod commits;
 mod database;
 mod doorbell;
 mod failures;
+mod filters;
 mod fixtures;
 mod horizon;
 mod open;

@@ -1,0 +1,123 @@
+//! Finding a few events in a long log: by their types, and by the time they were recorded.
+
+use evercore::{
+    AggregateTypeId, EventTypeId, Position,
+    engine::{EventFilter, LogRead, StorageEngine, Timestamp},
+};
+use evercore_postgres::PostgresEngine;
+
+use crate::fixtures::{Place, TestResult, define, log_after, run};
+
+const EPOCH: &str = "timestamptz '1970-01-01 00:00:00+00'";
+
+/// A store with as many events, recorded at as many seconds after 1970 as an expression over `n` says.
+async fn filled(place: &Place, events: u32, seconds: &str, types: &str) -> PostgresEngine {
+    let engine = place.engine().await;
+    define(&engine).await;
+    let fill = format!(
+        "INSERT INTO evercore.events (aggregate_id, sequence, time, recorded_at, aggregate_type_id, event_type_id, codec, payload)
+            SELECT 1000 + n, 1, now(), {EPOCH} + interval '1 s' * ({seconds}), {types}, 1, '1' FROM generate_series(1, {events}) AS n;
+        ANALYZE evercore.events"
+    );
+    run(&mut place.session().await, fill).await;
+    engine
+}
+
+fn second(second: i64) -> Timestamp {
+    Timestamp::from_micros(second * 1_000_000).expect("a time")
+}
+
+/// A commit of many events is recorded when it begins, and others fall in between.
+#[tokio::test]
+async fn a_time_is_found_before_what_was_recorded_earlier_and_came_later() -> TestResult {
+    let place = Place::new().await;
+    let engine = filled(&place, 250_000, "CASE n WHEN 10 THEN 1 ELSE 0 END", "1, 1").await;
+    assert_eq!(engine.locate(second(0)).await?, Position::START);
+    assert_eq!(engine.locate(second(1)).await?, Position::new(9));
+    assert_eq!(engine.locate(second(2)).await?, Position::new(250_000));
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_time_of_a_log_is_found_where_it_begins() -> TestResult {
+    let place = Place::new().await;
+    // Three events a minute, and of each ten the first has been recorded three minutes late.
+    let engine = filled(&place, 300, "n / 3 * 60 + CASE n % 10 WHEN 0 THEN 180 ELSE 0 END", "1, 1").await;
+    let recorded: Vec<_> = log_after(&engine, EventFilter::default(), Position::START, 1_000).await;
+    for minute in (-3..110).rev() {
+        let since = second(minute * 60);
+        let first = recorded.iter().find(|event| event.recorded_at >= since);
+        let expected = first.map_or(300, |event| event.position.get() - 1);
+        assert_eq!(engine.locate(since).await?, Position::new(expected), "minute {minute}");
+    }
+    Ok(())
+}
+
+/// Filters by each pair of sets of types, `None` among them; also types that no event has.
+fn filters() -> impl Iterator<Item = EventFilter> {
+    let sets: [Option<Vec<i64>>; 6] =
+        [None, Some(vec![]), Some(vec![1]), Some(vec![2, 9]), Some(vec![3, 2]), Some(vec![1, 2, 3, 4])];
+    let pairs: Vec<_> = sets.iter().flat_map(|one| sets.iter().map(move |other| (one, other))).collect();
+    let pairs: Vec<_> = pairs.into_iter().map(|(one, other)| (one.clone(), other.clone())).collect();
+    pairs.into_iter().map(|(aggregates, events)| EventFilter {
+        aggregate_types: aggregates.map(|ids| ids.into_iter().map(AggregateTypeId::new).collect()),
+        event_types: events.map(|ids| ids.into_iter().map(EventTypeId::new).collect()),
+        aggregate: None,
+    })
+}
+
+#[tokio::test]
+async fn rare_and_frequent_events_are_found_alike() -> TestResult {
+    let place = Place::new().await;
+    // Types 1 and 2 are frequent, 3 is rare; the beginning of the log is not like the rest.
+    let types = "CASE WHEN n % 97 = 0 THEN 3 ELSE 1 + n / 2 % 2 END, CASE WHEN n < 200 OR n % 89 = 0 THEN 3 ELSE 1 + n % 2 END";
+    let engine = filled(&place, 3_000, "n", types).await;
+    let all = log_after(&engine, EventFilter::default(), Position::START, 1_000).await;
+    assert_eq!(all.len(), 3_000);
+    for filter in filters() {
+        let expected: Vec<_> = all.iter().filter(|event| filter.allows(event)).cloned().collect();
+        for (after, limit) in [(0, 7), (150, 100), (0, 20_000)] {
+            let after = Position::new(after);
+            let found = log_after(&engine, filter.clone(), after, limit).await;
+            let expected: Vec<_> = expected.iter().filter(|event| event.position > after).cloned().collect();
+            assert_eq!(found, expected, "{filter:?} after {after:?}, {limit} at once");
+        }
+    }
+    Ok(())
+}
+
+/// How many rows of the log, and entries of its indexes, were read by all who have gone since the statistics were reset.
+async fn read_since_reset(place: &Place) -> Result<i64, sqlx::Error> {
+    let mut session = place.session().await;
+    let gone = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name = 'evercore'";
+    while sqlx::query_scalar::<_, i64>(gone).fetch_one(&mut session).await? > 0 {}
+    let read = "SELECT pg_stat_get_tuples_fetched('evercore.events'::regclass)
+            + pg_stat_get_tuples_returned('evercore.events'::regclass)";
+    sqlx::query_scalar(read).fetch_one(&mut session).await
+}
+
+/// Of one event in a thousand, few others are looked at: also by plans that were made for a table of a few rows.
+#[tokio::test]
+async fn rare_events_cost_little() -> TestResult {
+    const EVENTS: u32 = 40_000;
+    let place = Place::new().await;
+    let early = filled(&place, 1, "n", "1, 1").await;
+    let rare = EventFilter { event_types: Some([EventTypeId::new(2)].into()), ..EventFilter::default() };
+    let read = LogRead { filter: rare.clone(), after: Position::START, limit: 100 };
+    for _ in 0..12 {
+        assert!(early.read_log(&read).await?.events.is_empty());
+    }
+    let fill = format!(
+        "INSERT INTO evercore.events (aggregate_id, sequence, time, recorded_at, aggregate_type_id, event_type_id, codec, payload)
+            SELECT 2000 + n, 1, now(), now(), 1, CASE n % 1000 WHEN 500 THEN 2 ELSE 1 END, 1, '1' FROM generate_series(2, {EVENTS}) AS n;
+        ANALYZE evercore.events"
+    );
+    run(&mut place.session().await, fill).await;
+    let found = log_after(&early, rare, Position::START, 100).await;
+    assert_eq!(found.len(), usize::try_from(EVENTS / 1_000)?);
+    early.close().await?;
+    let read = read_since_reset(&place).await?;
+    assert!(read < i64::from(EVENTS / 20), "{read} rows were read to find {}", found.len());
+    Ok(())
+}
