@@ -15,5 +15,6 @@ mod round_trips;
 mod servers;
 mod stalls;
 mod transactions;
+mod versions;
 mod view;
 mod warnings;
