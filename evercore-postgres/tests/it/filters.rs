@@ -1,56 +1,24 @@
-//! Finding a few events in a long log: by their types, and by the time they were recorded.
+//! Finding events by their types, rare and frequent ones.
 
 use evercore::{
     AggregateTypeId, EventTypeId, Position,
-    engine::{EventFilter, LogRead, StorageEngine, Timestamp},
+    engine::{EventFilter, LogRead, StorageEngine},
 };
 use evercore_postgres::PostgresEngine;
 
 use crate::fixtures::{Place, TestResult, define, log_after, run};
 
-const EPOCH: &str = "timestamptz '1970-01-01 00:00:00+00'";
-
-/// A store with as many events, recorded at as many seconds after 1970 as an expression over `n` says.
-async fn filled(place: &Place, events: u32, seconds: &str, types: &str) -> PostgresEngine {
+/// A store with events 1 to n, of the types that expressions over `n` say.
+async fn filled(place: &Place, events: u32, types: &str) -> PostgresEngine {
     let engine = place.engine().await;
     define(&engine).await;
     let fill = format!(
         "INSERT INTO evercore.events (aggregate_id, sequence, time, recorded_at, aggregate_type_id, event_type_id, codec, payload)
-            SELECT 1000 + n, 1, now(), {EPOCH} + interval '1 s' * ({seconds}), {types}, 1, '1' FROM generate_series(1, {events}) AS n;
+            SELECT 1000 + n, 1, now(), now(), {types}, 1, '1' FROM generate_series(1, {events}) AS n;
         ANALYZE evercore.events"
     );
     run(&mut place.session().await, fill).await;
     engine
-}
-
-fn second(second: i64) -> Timestamp {
-    Timestamp::from_micros(second * 1_000_000).expect("a time")
-}
-
-/// A commit of many events is recorded when it begins, and others fall in between.
-#[tokio::test]
-async fn a_time_is_found_before_what_was_recorded_earlier_and_came_later() -> TestResult {
-    let place = Place::new().await;
-    let engine = filled(&place, 250_000, "CASE n WHEN 10 THEN 1 ELSE 0 END", "1, 1").await;
-    assert_eq!(engine.locate(second(0)).await?, Position::START);
-    assert_eq!(engine.locate(second(1)).await?, Position::new(9));
-    assert_eq!(engine.locate(second(2)).await?, Position::new(250_000));
-    Ok(())
-}
-
-#[tokio::test]
-async fn every_time_of_a_log_is_found_where_it_begins() -> TestResult {
-    let place = Place::new().await;
-    // Three events a minute, and of each ten the first has been recorded three minutes late.
-    let engine = filled(&place, 300, "n / 3 * 60 + CASE n % 10 WHEN 0 THEN 180 ELSE 0 END", "1, 1").await;
-    let recorded: Vec<_> = log_after(&engine, EventFilter::default(), Position::START, 1_000).await;
-    for minute in (-3..110).rev() {
-        let since = second(minute * 60);
-        let first = recorded.iter().find(|event| event.recorded_at >= since);
-        let expected = first.map_or(300, |event| event.position.get() - 1);
-        assert_eq!(engine.locate(since).await?, Position::new(expected), "minute {minute}");
-    }
-    Ok(())
 }
 
 /// Filters by each pair of sets of types, `None` among them; also types that no event has.
@@ -71,7 +39,7 @@ async fn rare_and_frequent_events_are_found_alike() -> TestResult {
     let place = Place::new().await;
     // Types 1 and 2 are frequent, 3 is rare; the beginning of the log is not like the rest.
     let types = "CASE WHEN n % 97 = 0 THEN 3 ELSE 1 + n / 2 % 2 END, CASE WHEN n < 200 OR n % 89 = 0 THEN 3 ELSE 1 + n % 2 END";
-    let engine = filled(&place, 3_000, "n", types).await;
+    let engine = filled(&place, 3_000, types).await;
     let all = log_after(&engine, EventFilter::default(), Position::START, 1_000).await;
     assert_eq!(all.len(), 3_000);
     for filter in filters() {
@@ -101,7 +69,7 @@ async fn rows_read(place: &Place) -> Result<i64, sqlx::Error> {
 async fn rare_events_cost_little() -> TestResult {
     const EVENTS: u32 = 40_000;
     let place = Place::new().await;
-    let early = filled(&place, 1, "n", "1, 1").await;
+    let early = filled(&place, 1, "1, 1").await;
     let rare = EventFilter { event_types: Some([EventTypeId::new(2)].into()), ..EventFilter::default() };
     let read = LogRead { filter: rare.clone(), after: Position::START, limit: 100 };
     for _ in 0..12 {

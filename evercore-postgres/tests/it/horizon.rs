@@ -93,10 +93,10 @@ async fn a_late_commit_is_not_skipped() -> TestResult {
 
 #[tokio::test]
 async fn a_late_commit_is_not_skipped_where_transactions_see_a_single_moment() -> TestResult {
-    for isolation in ["repeatable read", "serializable"] {
+    for (whose, isolation) in [("ROLE CURRENT_USER IN DATABASE", "repeatable read"), ("DATABASE", "serializable")] {
         let place = Place::new().await;
         let database = place.database();
-        let set = format!("ALTER DATABASE {database} SET default_transaction_isolation TO '{isolation}'");
+        let set = format!("ALTER {whose} {database} SET default_transaction_isolation TO '{isolation}'");
         run(&mut place.session().await, set).await;
         let found: String =
             sqlx::query_scalar("SHOW transaction_isolation").fetch_one(&mut place.session().await).await?;
