@@ -81,9 +81,9 @@ COMMENT ON COLUMN {schema}.events.payload IS 'The encoded event.';
 COMMENT ON COLUMN {schema}.events.reference IS 'Free text of the application.';
 COMMENT ON COLUMN {schema}.events.metadata IS 'A JSON object of the application.';
 
--- Events of rare types: those of each pair of types that there is, by the index. The first `page_size` of a pair are
--- enough. Nothing is compiled, and pages of the index count as near: what the planner expects of a stretch grows with the
--- table, what is read does not.
+-- Events of rare types: those of each pair of types, by the index. The first `page_size` of a pair are enough. That
+-- is planned for each pair anew, because of some there are fewer events than of others, and for an index that is in
+-- memory; nothing is compiled.
 CREATE FUNCTION {schema}.events_of_types_v1(
     after_position bigint,
     last_position bigint,
@@ -97,27 +97,38 @@ DECLARE
     event_type integer;
 BEGIN
     LOOP
-        SELECT min(event.aggregate_type_id) INTO aggregate_type
-        FROM {schema}.events AS event
-        WHERE event.aggregate_type_id > aggregate_type;
+        SELECT CASE
+            WHEN aggregate_types IS NOT NULL
+            THEN (SELECT min(given.id) FROM unnest(aggregate_types) AS given (id) WHERE given.id > aggregate_type)
+            ELSE (
+                SELECT min(event.aggregate_type_id)
+                FROM {schema}.events AS event
+                WHERE event.aggregate_type_id > aggregate_type
+            )
+        END INTO aggregate_type;
         EXIT WHEN aggregate_type IS NULL;
-        CONTINUE WHEN aggregate_type <> ALL (aggregate_types);
         event_type := 0;
         LOOP
-            SELECT min(event.event_type_id) INTO event_type
-            FROM {schema}.events AS event
-            WHERE event.aggregate_type_id = aggregate_type AND event.event_type_id > event_type;
+            SELECT CASE
+                WHEN event_types IS NOT NULL
+                THEN (SELECT min(given.id) FROM unnest(event_types) AS given (id) WHERE given.id > event_type)
+                ELSE (
+                    SELECT min(event.event_type_id)
+                    FROM {schema}.events AS event
+                    WHERE event.aggregate_type_id = aggregate_type AND event.event_type_id > event_type
+                )
+            END INTO event_type;
             EXIT WHEN event_type IS NULL;
-            CONTINUE WHEN event_type <> ALL (event_types);
-            RETURN QUERY
-            SELECT event.*
-            FROM {schema}.events AS event
-            WHERE event.aggregate_type_id = aggregate_type
-                AND event.event_type_id = event_type
-                AND event.position > after_position
-                AND event.position <= last_position
-            ORDER BY event.position
-            LIMIT page_size;
+            RETURN QUERY EXECUTE
+                'SELECT event.*
+                FROM {schema}.events AS event
+                WHERE event.aggregate_type_id = $1
+                    AND event.event_type_id = $2
+                    AND event.position > $3
+                    AND event.position <= $4
+                ORDER BY event.position
+                LIMIT $5'
+            USING aggregate_type, event_type, after_position, last_position, page_size;
         END LOOP;
     END LOOP;
 END;

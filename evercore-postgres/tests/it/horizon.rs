@@ -93,7 +93,9 @@ async fn a_late_commit_is_not_skipped() -> TestResult {
 
 #[tokio::test]
 async fn a_late_commit_is_not_skipped_where_transactions_see_a_single_moment() -> TestResult {
-    for (whose, isolation) in [("ROLE CURRENT_USER IN DATABASE", "repeatable read"), ("DATABASE", "serializable")] {
+    for (whose, isolation) in
+        [("ROLE CURRENT_USER IN DATABASE", "repeatable read"), ("DATABASE", "serializable")]
+    {
         let place = Place::new().await;
         let database = place.database();
         let set = format!("ALTER {whose} {database} SET default_transaction_isolation TO '{isolation}'");
