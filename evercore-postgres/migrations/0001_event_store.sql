@@ -66,6 +66,8 @@ CREATE TABLE {schema}.events (
     CONSTRAINT events_position_is_unique PRIMARY KEY (position),
     CONSTRAINT events_sequence_is_unique UNIQUE (aggregate_id, sequence)
 );
+-- For readers of rare events. It has the types of the aggregate first, because readers ask for all events of one, too.
+CREATE INDEX events_by_type ON {schema}.events (aggregate_type_id, event_type_id, position);
 COMMENT ON TABLE {schema}.events IS 'The log: all events, in the order of their positions. Rows are never changed. See the view event_log.';
 COMMENT ON COLUMN {schema}.events.position IS 'Place in the log. Gaps are commits that were rolled back. A higher position can become visible before a lower one.';
 COMMENT ON COLUMN {schema}.events.aggregate_id IS 'The aggregate to which it happened, one of aggregates.';
@@ -78,6 +80,60 @@ COMMENT ON COLUMN {schema}.events.codec IS 'How the payload is encoded; 1 is JSO
 COMMENT ON COLUMN {schema}.events.payload IS 'The encoded event.';
 COMMENT ON COLUMN {schema}.events.reference IS 'Free text of the application.';
 COMMENT ON COLUMN {schema}.events.metadata IS 'A JSON object of the application.';
+
+-- Events of rare types: those of each pair of types, by the index. The first `page_size` of a pair are enough. That
+-- is planned for each pair anew, because of some there are fewer events than of others, and for an index that is in
+-- memory; nothing is compiled.
+CREATE FUNCTION {schema}.events_of_types_v1(
+    after_position bigint,
+    last_position bigint,
+    aggregate_types integer[],
+    event_types integer[],
+    page_size bigint
+) RETURNS SETOF {schema}.events LANGUAGE plpgsql STABLE ROWS 100
+SET enable_seqscan = off SET jit = off SET random_page_cost = 1 AS $function$
+DECLARE
+    aggregate_type integer := 0;
+    event_type integer;
+BEGIN
+    LOOP
+        SELECT CASE
+            WHEN aggregate_types IS NOT NULL
+            THEN (SELECT min(given.id) FROM unnest(aggregate_types) AS given (id) WHERE given.id > aggregate_type)
+            ELSE (
+                SELECT min(event.aggregate_type_id)
+                FROM {schema}.events AS event
+                WHERE event.aggregate_type_id > aggregate_type
+            )
+        END INTO aggregate_type;
+        EXIT WHEN aggregate_type IS NULL;
+        event_type := 0;
+        LOOP
+            SELECT CASE
+                WHEN event_types IS NOT NULL
+                THEN (SELECT min(given.id) FROM unnest(event_types) AS given (id) WHERE given.id > event_type)
+                ELSE (
+                    SELECT min(event.event_type_id)
+                    FROM {schema}.events AS event
+                    WHERE event.aggregate_type_id = aggregate_type AND event.event_type_id > event_type
+                )
+            END INTO event_type;
+            EXIT WHEN event_type IS NULL;
+            RETURN QUERY EXECUTE
+                'SELECT event.*
+                FROM {schema}.events AS event
+                WHERE event.aggregate_type_id = $1
+                    AND event.event_type_id = $2
+                    AND event.position > $3
+                    AND event.position <= $4
+                ORDER BY event.position
+                LIMIT $5'
+            USING aggregate_type, event_type, after_position, last_position, page_size;
+        END LOOP;
+    END LOOP;
+END;
+$function$;
+COMMENT ON FUNCTION {schema}.events_of_types_v1 IS 'The events of rare types in a stretch of the log, in no order.';
 
 CREATE TABLE {schema}.snapshots (
     aggregate_id bigint NOT NULL,

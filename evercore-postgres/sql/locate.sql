@@ -1,15 +1,18 @@
--- Halves the log up to $2 until it has found where events recorded at $1 or later begin. Commits that were
--- made at the same moment may stand in another order than their times, as far as there are events written while
--- the largest of them was: so a stretch before is looked through.
-WITH RECURSIVE halving (low, high) AS (
-    SELECT 0::bigint, $2::bigint
+-- Halves the log up to $2 until it has found where events recorded at $1 or later begin, and where those begin that were
+-- recorded five minutes before. Commits that were made side by side may stand in another order than their times, as
+-- far as there are events written while the largest of them was, and none takes five minutes: so the stretch
+-- between the two is looked through.
+WITH RECURSIVE halving (lead, low, high) AS (
+    SELECT given.lead, 0::bigint, $2::bigint
+    FROM (VALUES (interval '0'), (interval '5 minutes')) AS given (lead)
     UNION ALL
     SELECT
-        CASE WHEN probe.recorded_at < $1 THEN probe.position ELSE halving.low END,
-        CASE WHEN probe.recorded_at < $1 THEN halving.high ELSE halving.low + (halving.high - halving.low) / 2 END
+        halving.lead,
+        CASE WHEN probe.is_before THEN probe.position ELSE halving.low END,
+        CASE WHEN probe.is_before THEN halving.high ELSE halving.low + (halving.high - halving.low) / 2 END
     FROM halving
     CROSS JOIN LATERAL (
-        SELECT event.position, event.recorded_at
+        SELECT event.position, event.recorded_at + halving.lead < $1 AS is_before
         FROM {schema}.events AS event
         WHERE event.position > halving.low + (halving.high - halving.low) / 2
         ORDER BY event.position
@@ -18,7 +21,10 @@ WITH RECURSIVE halving (low, high) AS (
     WHERE halving.low < halving.high
 ),
 found AS (
-    SELECT max(halving.low) AS low FROM halving
+    SELECT
+        max(halving.low) FILTER (WHERE halving.lead = interval '0') AS low,
+        max(halving.low) FILTER (WHERE halving.lead > interval '0') AS early
+    FROM halving
 )
 SELECT
     pg_is_in_recovery() AS is_standby,
@@ -26,7 +32,7 @@ SELECT
         (
             SELECT min(event.position) - 1
             FROM {schema}.events AS event
-            WHERE event.position > (SELECT found.low - 100000 FROM found)
+            WHERE event.position > (SELECT found.early FROM found)
                 AND event.position <= (SELECT found.low FROM found)
                 AND event.recorded_at >= $1
         ),

@@ -151,6 +151,25 @@ async fn a_sequence_behind_the_log_is_refused_with_its_repair() -> TestResult {
     Ok(())
 }
 
+/// As after a switch-over to a logical replica, whose sequence has not moved.
+#[tokio::test]
+async fn a_sequence_behind_the_log_is_refused_on_every_new_connection() -> TestResult {
+    let place = Place::new().await;
+    let engine = place.engine().await;
+    let types = define(&engine).await;
+    commit_new(&engine, types, 5).await;
+    run(&mut place.session().await, "SELECT setval('evercore.events_position', 4)").await;
+    run(&mut place.session().await, crate::failures::END_SESSIONS).await;
+    let error = loop {
+        match engine.head().await {
+            Err(error) if error.is_temporary() => {}
+            answer => break answer.expect_err("positions would be drawn again"),
+        }
+    };
+    assert_eq!(error.kind(), EngineErrorKind::Incompatible);
+    Ok(())
+}
+
 #[tokio::test]
 async fn an_altered_sequence_is_refused() -> TestResult {
     for change in ["INCREMENT 10", "CACHE 20", "CYCLE"] {

@@ -2,6 +2,7 @@
 
 mod layout;
 mod manifests;
+mod migrations;
 mod records;
 mod sources;
 mod texts;
@@ -19,6 +20,8 @@ const RULES: &[Rule] = &[
     manifests::own_dev_dependencies_have_no_version,
     manifests::crates_depend_on_what_they_may,
     manifests::lints_are_inherited,
+    migrations::released_steps_are_unchanged,
+    migrations::functions_are_only_added,
     sources::nothing_is_unfinished,
     sources::no_test_is_switched_off,
     sources::no_test_sleeps,
