@@ -78,7 +78,7 @@ impl Scene {
         &self,
         mut session: PgConnection,
         calls: usize,
-        call: impl Fn(PostgresEngine, usize) -> F,
+        call: impl Fn(PostgresEngine, usize) -> F + Send + Sync,
     ) -> Vec<T> {
         let mut answers = Vec::new();
         for number in 0..calls {
