@@ -10,6 +10,7 @@ use evercore::{
     },
 };
 use evercore_postgres::PostgresEngine;
+use sqlx::PgConnection;
 use tokio::task::JoinHandle;
 
 use crate::fixtures::{Place, TestResult, run};
@@ -28,8 +29,8 @@ impl Scene {
         Self::in_database(Place::new().await).await
     }
 
-    /// In a database whose transactions see a single moment, unless they say otherwise.
-    async fn of_single_moments(isolation: &str) -> Self {
+    /// In a database whose transactions are isolated like this, unless they say otherwise.
+    async fn with_isolation(isolation: &str) -> Self {
         let place = Place::new().await;
         let set =
             format!("ALTER DATABASE {} SET default_transaction_isolation TO '{isolation}'", place.database());
@@ -58,13 +59,39 @@ impl Scene {
         call: impl Future<Output = T> + Send + 'static,
     ) -> JoinHandle<T> {
         let answer = tokio::spawn(call);
+        self.until_blocked(1, || answer.is_finished()).await;
+        answer
+    }
+
+    /// Waits until so many wait for somebody, and none of them has an answer.
+    async fn until_blocked(&self, count: i64, is_finished: impl Fn() -> bool) {
         let mut session = self.place.session().await;
         let blocked = "SELECT count(*) FROM pg_stat_activity
             WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0";
-        while sqlx::query_scalar::<_, i64>(blocked).fetch_one(&mut session).await.expect("a count") == 0 {
-            assert!(!answer.is_finished(), "it did not wait");
+        while sqlx::query_scalar::<_, i64>(blocked).fetch_one(&mut session).await.expect("a count") < count {
+            assert!(!is_finished(), "it did not wait");
         }
-        answer
+    }
+
+    /// Has an engine of its own for each call, and lets them go on together when all wait for this session.
+    async fn at_once<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+        &self,
+        mut session: PgConnection,
+        calls: usize,
+        call: impl Fn(PostgresEngine, usize) -> F + Send + Sync,
+    ) -> Vec<T> {
+        let mut answers = Vec::new();
+        for number in 0..calls {
+            answers.push(tokio::spawn(call(self.place.engine().await, number)));
+        }
+        let count = i64::try_from(calls).expect("they are few");
+        self.until_blocked(count, || answers.iter().any(JoinHandle::is_finished)).await;
+        run(&mut session, "COMMIT").await;
+        let mut answered = Vec::new();
+        for answer in answers {
+            answered.push(answer.await.expect("it does not panic"));
+        }
+        answered
     }
 }
 
@@ -266,43 +293,32 @@ async fn the_server_alone_judges_leases() -> TestResult {
     Ok(())
 }
 
-async fn claim_at_once(scene: &Scene, claimants: usize) -> Vec<(Arc<PostgresEngine>, Claim)> {
-    let claims: Vec<_> = (0..claimants)
-        .map(|number| {
-            let place = Arc::clone(&scene.place);
-            tokio::spawn(async move {
-                let engine = Arc::new(place.engine().await);
-                let claim = engine.claim_subscription(NAME, &format!("owner {number}"), HOUR).await;
-                (engine, claim.expect("an answer"))
-            })
-        })
-        .collect();
-    let mut answers = Vec::new();
-    for claim in claims {
-        answers.push(claim.await.expect("it does not panic"));
-    }
-    answers
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_sixteen_that_claim_at_once_one_wins_and_the_others_are_told_who() -> TestResult {
-    for scene in [Scene::new().await, Scene::of_single_moments("repeatable read").await] {
-        let answers = claim_at_once(&scene, 16).await;
+    for isolation in ["read committed", "repeatable read", "serializable"] {
+        let scene = Scene::with_isolation(isolation).await;
+        let mut session = scene.place.session().await;
+        run(&mut session, "BEGIN; SELECT FROM evercore.subscriptions FOR UPDATE").await;
+        let claim = |engine: PostgresEngine, number| async move {
+            engine.claim_subscription(NAME, &format!("owner {number}"), HOUR).await
+        };
+        let answers = scene.at_once(session, 16, claim).await;
         let winner = scene.found().await.owner.ok_or("an owner")?.name;
-        for (_, claim) in &answers {
-            match claim {
-                Claim::Claimed(won) => {
-                    assert_eq!(won.owner.as_ref().map(|owner| &owner.name), Some(&winner));
+        let mut won = 0;
+        for answer in answers {
+            match answer? {
+                Claim::Claimed(own) => {
+                    won += 1;
+                    assert_eq!(own.owner.as_ref().map(|owner| &owner.name), Some(&winner));
                 }
                 Claim::Held { owner, remaining } => {
-                    assert_eq!(owner, &winner);
-                    assert!(*remaining > HOUR / 2, "{remaining:?}");
+                    assert_eq!(owner, winner);
+                    assert!(remaining > HOUR / 2, "{remaining:?}");
                 }
                 other => return Err(format!("{other:?}").into()),
             }
         }
-        let won = answers.iter().filter(|(_, claim)| matches!(claim, Claim::Claimed(_))).count();
-        assert_eq!(won, 1, "{answers:?}");
+        assert_eq!(won, 1, "{isolation}");
     }
     Ok(())
 }
@@ -330,7 +346,7 @@ async fn take_turns(engine: Arc<PostgresEngine>, owner: String) -> Result<Vec<Fe
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn owners_that_take_turns_lose_no_step_and_never_share_a_token() -> TestResult {
     for isolation in ["read committed", "repeatable read", "serializable"] {
-        let scene = Scene::of_single_moments(isolation).await;
+        let scene = Scene::with_isolation(isolation).await;
         let owners: Vec<_> = (0..4)
             .map(|number| {
                 let place = Arc::clone(&scene.place);
@@ -352,27 +368,26 @@ async fn owners_that_take_turns_lose_no_step_and_never_share_a_token() -> TestRe
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn definitions_at_once_are_one_where_transactions_see_a_single_moment() -> TestResult {
-    for isolation in ["repeatable read", "serializable"] {
-        let scene = Scene::of_single_moments(isolation).await;
-        let engines: Vec<_> = (0..8)
-            .map(|number| {
-                let place = Arc::clone(&scene.place);
-                tokio::spawn(async move {
-                    let new = NewSubscription {
-                        name: "new".into(),
-                        filter: format!("filter {number}"),
-                        ..definition()
-                    };
-                    place.engine().await.define_subscription(&new).await
-                })
-            })
-            .collect();
-        let mut defined = Vec::new();
-        for engine in engines {
-            defined.push(engine.await??);
+async fn of_several_definitions_at_once_one_is_made() -> TestResult {
+    for isolation in ["read committed", "repeatable read", "serializable"] {
+        let scene = Scene::with_isolation(isolation).await;
+        let mut session = scene.place.session().await;
+        run(
+            &mut session,
+            "BEGIN;
+            INSERT INTO evercore.subscriptions (name, filter, token, defined_at) VALUES ('new', 'first', 7, now());
+            INSERT INTO evercore.subscription_cursors (subscription, position, moved_at) VALUES ('new', 3, now())",
+        )
+        .await;
+        let define = |engine: PostgresEngine, number| async move {
+            let filter = format!("filter {number}");
+            let new = NewSubscription { name: "new".into(), filter, ..definition() };
+            engine.define_subscription(&new).await
+        };
+        for defined in scene.at_once(session, 4, define).await {
+            let defined = defined?;
+            assert_eq!((defined.filter.as_str(), defined.cursor), ("first", Position::new(3)), "{isolation}");
         }
-        assert!(defined.iter().all(|one| one == &defined[0]), "{defined:?}");
     }
     Ok(())
 }

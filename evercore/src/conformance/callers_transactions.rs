@@ -146,3 +146,28 @@ pub(super) async fn the_doorbell_rings_when_it_is_finished<H: Harness<Engine: Tr
     assert!(rung.is_ok(), "it does not ring");
     assert_eq!(sample.version(id).await, 1);
 }
+
+pub(super) async fn writers_wait_for_an_open_one_if_the_engine_says_so<
+    H: Harness<Engine: TransactionalEngine>,
+>(
+    harness: H,
+) {
+    let (sample, other) = (Sample::open(&harness).await, Sample::open(&harness).await);
+    let [within, beside] = [sample.account(0).await, sample.account(0).await];
+    let mut transaction = sample.begin().await.unwrap();
+    sample.commit_in(&sample.draft().at(within, 0).events(1).changes(), &mut transaction).await.unwrap();
+    let writer = other.clone();
+    let commit = tokio::spawn(async move { writer.try_write(writer.draft().at(beside, 0).events(1)).await });
+    if H::Engine::BLOCKS_WRITERS {
+        for _ in 0..20 {
+            assert_eq!(other.version(beside).await, 0, "it waits");
+        }
+        sample.finish(transaction).await.unwrap();
+        commit.await.unwrap().unwrap();
+    } else {
+        commit.await.unwrap().unwrap();
+        assert_eq!(other.version(beside).await, 1, "it does not wait");
+        sample.finish(transaction).await.unwrap();
+    }
+    assert_eq!((sample.version(within).await, sample.version(beside).await), (1, 1));
+}

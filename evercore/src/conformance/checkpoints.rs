@@ -162,5 +162,6 @@ async fn move_until_fenced<E: StorageEngine>(sample: Sample<E>, mut owned: Store
             Err(OwnerError::Fenced(reason)) => return reason,
             Err(error) => panic!("{error:?}"),
         }
+        tokio::task::yield_now().await;
     }
 }

@@ -80,7 +80,8 @@ async fn listed<E: StorageEngine>(sample: &Sample<E>, limit: u32) -> Vec<i64> {
     let (mut positions, mut after) = (Vec::new(), Position::START);
     loop {
         let page = sample.failed_deliveries(NAME, after, limit).await.unwrap();
-        assert!(page.len() <= limit as usize);
+        assert!(page.len() <= limit as usize, "a page has at most as many as the limit says");
+        assert!(page.iter().all(|one| one.position > after), "a page goes on after the one before");
         let Some(last) = page.last() else { return positions };
         after = last.position;
         positions.extend(page.iter().map(|one| one.position.get()));

@@ -141,6 +141,7 @@ cases! { $
         after_a_refusal_and_a_rollback_the_store_goes_on
         a_known_key_is_repeated
         the_doorbell_rings_when_it_is_finished
+        writers_wait_for_an_open_one_if_the_engine_says_so
     }
     callers_checkpoints {
         what_is_finished_has_moved

@@ -67,6 +67,7 @@ pub(super) async fn the_remaining_time_of_a_lease_is_left_of_it<H: Harness>(harn
         match sample.claim_subscription(NAME, "second", SHORT_LEASE).await.unwrap() {
             Claim::Held { remaining, .. } => {
                 assert!(!remaining.is_zero() && remaining <= SHORT_LEASE, "{remaining:?}");
+                tokio::task::yield_now().await;
             }
             claim => return assert!(matches!(claim, Claim::Claimed(_)), "{claim:?}"),
         }
