@@ -20,12 +20,12 @@ pub mod decisions {
     pub mod _0007_an_alias_of_an_aggregate_stays_its_stored_name {}
     #[doc = include_str!("../docs/decisions/0008-foreign-keys-on-postgresql.md")]
     pub mod _0008_foreign_keys_on_postgresql {}
-    #[doc = include_str!("../docs/decisions/0013-one-reader-of-the-tail.md")]
-    pub mod _0013_one_reader_of_the_tail {}
-    #[doc = include_str!("../docs/decisions/0014-a-checkpoint-says-where-it-comes-from.md")]
-    pub mod _0014_a_checkpoint_says_where_it_comes_from {}
     #[doc = include_str!("../docs/decisions/0010-payloads-are-bytes-on-postgresql.md")]
     pub mod _0010_payloads_are_bytes_on_postgresql {}
     #[doc = include_str!("../docs/decisions/0012-an-index-of-types-on-postgresql.md")]
     pub mod _0012_an_index_of_types_on_postgresql {}
+    #[doc = include_str!("../docs/decisions/0013-one-reader-of-the-tail.md")]
+    pub mod _0013_one_reader_of_the_tail {}
+    #[doc = include_str!("../docs/decisions/0014-a-checkpoint-says-where-it-comes-from.md")]
+    pub mod _0014_a_checkpoint_says_where_it_comes_from {}
 }
