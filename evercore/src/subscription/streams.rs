@@ -16,6 +16,7 @@ use tokio::sync::Mutex;
 use super::{
     Batch, Decoder, Subscription,
     owner::{Owned, Step},
+    patience::patiently,
     progress::Progress,
 };
 use crate::Result;
@@ -106,7 +107,7 @@ impl<D: Decoder> Subscription<D> {
                 })
             }
         });
-        Ok(BatchStream { batches: batches.boxed(), owned: Some(owned) })
+        Ok(BatchStream { batches: batches.fuse().boxed(), owned: Some(owned) })
     }
 }
 
@@ -125,7 +126,7 @@ impl<T> BatchStream<T> {
 }
 
 impl Acknowledge {
-    /// Moves the cursor behind the batch.
+    /// Moves the cursor behind the batch. While the store cannot be reached it waits, as the subscription does.
     ///
     /// # Errors
     ///
@@ -139,7 +140,7 @@ impl Acknowledge {
         if self.step.to <= owned.cursor() {
             return Ok(());
         }
-        owned.advance(&self.step).await
+        patiently!(owned.advance(&self.step))
     }
 }
 
