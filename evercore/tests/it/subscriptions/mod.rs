@@ -1,5 +1,19 @@
 //! Subscriptions, in the forms in which applications write them.
 
+mod definition;
+mod delivery;
+mod ephemeral;
+mod failures;
+mod faulty;
+mod operations;
+mod ownership;
+mod readers;
+mod shutdown;
+mod starts;
+mod streams;
+mod support;
+mod transactions;
+
 use std::sync::Arc;
 
 use evercore::{Aggregate, Batch, EventStore, Handler, HandlerError, RecordedEvent, StartFrom, state_event};
