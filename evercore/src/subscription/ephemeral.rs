@@ -174,7 +174,7 @@ impl<D: Decoder> EphemeralSubscription<D> {
         if let Some(ready) = self.on_ready {
             ready(position);
         }
-        let progress = Progress::Ephemeral(position);
+        let progress = Progress::Elsewhere { name: "(ephemeral)".into(), cursor: position };
         Ok(Some(Delivery::new(store, feed, progress, options, shutdown)))
     }
 }

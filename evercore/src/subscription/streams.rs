@@ -85,7 +85,8 @@ impl<D: Decoder> Subscription<D> {
             return Ok(BatchStream { batches: stream::empty().boxed(), owned: None });
         };
         // The stream runs ahead of the stored cursor, which moves by acknowledgements.
-        let here = Progress::Ephemeral(delivery.progress.cursor());
+        let (name, cursor) = (delivery.progress.name().into(), delivery.progress.cursor());
+        let here = Progress::Elsewhere { name, cursor };
         let Progress::Durable(owned) = std::mem::replace(&mut delivery.progress, here) else {
             unreachable!("a claimed subscription is durable")
         };

@@ -83,6 +83,8 @@ impl Gate {
 pub(crate) struct FaultyEngine {
     inner: MemoryEngine,
     shared: Arc<Mutex<Shared>>,
+    /// A table of the application in the same database.
+    rows: Arc<Mutex<Vec<i64>>>,
 }
 
 #[derive(Debug, Default)]
@@ -92,7 +94,6 @@ struct Shared {
     always: HashMap<Op, Fault>,
     is_down: bool,
     missing: HashSet<i64>,
-    rows: Vec<i64>,
 }
 
 impl FaultyEngine {
@@ -102,7 +103,7 @@ impl FaultyEngine {
 
     /// Another process on the same store, with faults of its own.
     pub(crate) fn reopen(&self) -> Self {
-        Self { inner: self.inner.reopen(), shared: Arc::default() }
+        Self { inner: self.inner.reopen(), shared: Arc::default(), rows: Arc::clone(&self.rows) }
     }
 
     /// The next calls of this kind meet these faults, one each.
@@ -117,6 +118,11 @@ impl FaultyEngine {
 
     pub(crate) fn repair(&self, op: Op) {
         self.shared.lock().unwrap().always.remove(&op);
+    }
+
+    /// No call meets a fault any more.
+    pub(crate) fn calm(&self) {
+        self.shared.lock().unwrap().next.clear();
     }
 
     /// Whether there is no connection at all.
@@ -140,7 +146,7 @@ impl FaultyEngine {
 
     /// What committed transactions have written.
     pub(crate) fn rows(&self) -> Vec<i64> {
-        self.shared.lock().unwrap().rows.clone()
+        self.rows.lock().unwrap().clone()
     }
 
     async fn call<T: Send, E: From<EngineError> + Send>(
@@ -368,7 +374,7 @@ impl TransactionalEngine for FaultyEngine {
                     }
                 })?;
             }
-            self.shared.lock().unwrap().rows.extend(&transaction.rows);
+            self.rows.lock().unwrap().extend(&transaction.rows);
             Ok(())
         };
         self.call(Op::Finish, finish).await

@@ -154,3 +154,20 @@ async fn a_second_one_is_refused_and_lost_connections_are_waited_for() {
     }
     batches.close().await;
 }
+
+#[tokio::test]
+async fn an_event_that_cannot_be_decoded_ends_it_by_its_name() {
+    let store = open(MemoryEngine::new()).await;
+    deposit(&store, 1).await;
+    crate::domain::stored_user(&store, "john", 0).await;
+    let mut batches = durable(&store).decode::<crate::domain::Account>().stream().await.unwrap();
+    let (batch, done) = soon(batches.try_next()).await.unwrap().unwrap();
+    assert_eq!(batch.len(), 1);
+    let error = soon(batches.try_next()).await.unwrap_err();
+    let Error::SubscriptionFailed { name, position, .. } = error else { panic!("{error:?}") };
+    assert_eq!((&*name, position.get()), ("s", 2));
+    assert!(soon(batches.next()).await.is_none());
+    done.done().await.unwrap();
+    assert_eq!(cursor(&store).await, 1);
+    batches.close().await;
+}
