@@ -36,12 +36,13 @@ CREATE TABLE {schema}.subscription_cursors (
     anchor_position bigint,
     anchor_aggregate_id bigint,
     anchor_sequence bigint,
+    anchor_recorded_at timestamptz,
     CONSTRAINT subscription_cursors_subscription PRIMARY KEY (subscription),
     CONSTRAINT subscription_cursors_subscription_exists FOREIGN KEY (subscription)
         REFERENCES {schema}.subscriptions (name) ON DELETE CASCADE,
     CONSTRAINT subscription_cursors_position_is_not_negative CHECK (position >= 0),
     CONSTRAINT subscription_cursors_anchor_is_whole CHECK (
-        num_nulls(anchor_position, anchor_aggregate_id, anchor_sequence) IN (0, 3)
+        num_nulls(anchor_position, anchor_aggregate_id, anchor_sequence, anchor_recorded_at) IN (0, 4)
     )
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE {schema}.subscription_cursors IS 'How far each subscription has come.';
@@ -49,7 +50,7 @@ COMMENT ON COLUMN {schema}.subscription_cursors.subscription IS 'One of subscrip
 COMMENT ON COLUMN {schema}.subscription_cursors.token IS 'The token of its owner, with which alone it can be moved; NULL when it has none.';
 COMMENT ON COLUMN {schema}.subscription_cursors.position IS 'Everything up to here was considered.';
 COMMENT ON COLUMN {schema}.subscription_cursors.moved_at IS 'When it was moved or set, by the clock of the database.';
-COMMENT ON COLUMN {schema}.subscription_cursors.anchor_position IS 'The last event that was delivered: its position, aggregate and sequence tell whether the log is still the same.';
+COMMENT ON COLUMN {schema}.subscription_cursors.anchor_position IS 'The last event that was delivered: its position, aggregate, sequence and time tell whether the log is still the same.';
 
 CREATE TABLE {schema}.failed_deliveries (
     subscription text COLLATE "C" NOT NULL,

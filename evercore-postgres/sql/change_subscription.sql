@@ -18,7 +18,8 @@ WITH changed AS (
         moved_at = CASE WHEN $5 IS NULL THEN cursor.moved_at ELSE clock_timestamp() END,
         anchor_position = CASE WHEN $5 IS NULL THEN cursor.anchor_position END,
         anchor_aggregate_id = CASE WHEN $5 IS NULL THEN cursor.anchor_aggregate_id END,
-        anchor_sequence = CASE WHEN $5 IS NULL THEN cursor.anchor_sequence END
+        anchor_sequence = CASE WHEN $5 IS NULL THEN cursor.anchor_sequence END,
+        anchor_recorded_at = CASE WHEN $5 IS NULL THEN cursor.anchor_recorded_at END
     FROM changed
     WHERE cursor.subscription = changed.name
     RETURNING cursor.*
@@ -38,7 +39,8 @@ SELECT
     held.moved_at,
     held.anchor_position,
     held.anchor_aggregate_id,
-    held.anchor_sequence
+    held.anchor_sequence,
+    held.anchor_recorded_at
 FROM changed JOIN held ON held.subscription = changed.name
 UNION ALL
 SELECT
@@ -56,7 +58,8 @@ SELECT
     cursor.moved_at,
     cursor.anchor_position,
     cursor.anchor_aggregate_id,
-    cursor.anchor_sequence
+    cursor.anchor_sequence,
+    cursor.anchor_recorded_at
 FROM {schema}.subscriptions AS subscription
 JOIN {schema}.subscription_cursors AS cursor ON cursor.subscription = subscription.name
 WHERE subscription.name = $1 AND NOT EXISTS (SELECT FROM changed)

@@ -5,15 +5,16 @@ WITH moved AS (
     SET position = $4, moved_at = clock_timestamp(),
         anchor_position = coalesce($5, cursor.anchor_position),
         anchor_aggregate_id = coalesce($6, cursor.anchor_aggregate_id),
-        anchor_sequence = coalesce($7, cursor.anchor_sequence)
+        anchor_sequence = coalesce($7, cursor.anchor_sequence),
+        anchor_recorded_at = coalesce($8, cursor.anchor_recorded_at)
     WHERE cursor.subscription = $1 AND cursor.token = $2 AND cursor.position = $3
-        AND ($11 IS NULL OR EXISTS (SELECT FROM {schema}.store AS store WHERE store.id = $11::uuid))
+        AND ($12 IS NULL OR EXISTS (SELECT FROM {schema}.store AS store WHERE store.id = $12::uuid))
     RETURNING cursor.subscription
 ), recorded AS (
     INSERT INTO {schema}.failed_deliveries (subscription, position, attempts, error, failed_at)
     SELECT DISTINCT ON (given.position)
         moved.subscription, given.position, given.attempts, given.error, clock_timestamp()
-    FROM moved, unnest($8::bigint[], $9::bigint[], $10::text[]) WITH ORDINALITY
+    FROM moved, unnest($9::bigint[], $10::bigint[], $11::text[]) WITH ORDINALITY
         AS given (position, attempts, error, place)
     ORDER BY given.position, given.place DESC
     ON CONFLICT (subscription, position) DO UPDATE
@@ -35,11 +36,12 @@ SELECT
     cursor.moved_at,
     cursor.anchor_position,
     cursor.anchor_aggregate_id,
-    cursor.anchor_sequence
+    cursor.anchor_sequence,
+    cursor.anchor_recorded_at
 FROM (
     SELECT
         EXISTS (SELECT FROM moved) AS is_done,
-        $11 IS NULL OR EXISTS (SELECT FROM {schema}.store AS store WHERE store.id = $11::uuid) AS is_own_store
+        $12 IS NULL OR EXISTS (SELECT FROM {schema}.store AS store WHERE store.id = $12::uuid) AS is_own_store
 ) AS attempt
 LEFT JOIN (
     {schema}.subscriptions AS subscription

@@ -26,7 +26,8 @@ SELECT
     placed.moved_at,
     placed.anchor_position,
     placed.anchor_aggregate_id,
-    placed.anchor_sequence
+    placed.anchor_sequence,
+    placed.anchor_recorded_at
 FROM defined JOIN placed ON placed.subscription = defined.name
 UNION ALL
 SELECT
@@ -44,7 +45,8 @@ SELECT
     cursor.moved_at,
     cursor.anchor_position,
     cursor.anchor_aggregate_id,
-    cursor.anchor_sequence
+    cursor.anchor_sequence,
+    cursor.anchor_recorded_at
 FROM {schema}.subscriptions AS subscription
 JOIN {schema}.subscription_cursors AS cursor ON cursor.subscription = subscription.name
 WHERE subscription.name = $1 AND NOT EXISTS (SELECT FROM defined)

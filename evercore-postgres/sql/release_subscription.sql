@@ -25,7 +25,8 @@ SELECT
     held.moved_at,
     held.anchor_position,
     held.anchor_aggregate_id,
-    held.anchor_sequence
+    held.anchor_sequence,
+    held.anchor_recorded_at
 FROM released JOIN held ON held.subscription = released.name
 UNION ALL
 SELECT
@@ -43,7 +44,8 @@ SELECT
     cursor.moved_at,
     cursor.anchor_position,
     cursor.anchor_aggregate_id,
-    cursor.anchor_sequence
+    cursor.anchor_sequence,
+    cursor.anchor_recorded_at
 FROM {schema}.subscriptions AS subscription
 JOIN {schema}.subscription_cursors AS cursor ON cursor.subscription = subscription.name
 WHERE subscription.name = $1 AND NOT EXISTS (SELECT FROM released)

@@ -13,7 +13,8 @@ SELECT
     cursor.moved_at,
     cursor.anchor_position,
     cursor.anchor_aggregate_id,
-    cursor.anchor_sequence
+    cursor.anchor_sequence,
+    cursor.anchor_recorded_at
 FROM (SELECT clock_timestamp() AS now) AS clock
 LEFT JOIN (
     {schema}.subscriptions AS subscription

@@ -155,5 +155,6 @@ fn anchor(row: &PgRow) -> Result<Option<EventIdentity>, Problem> {
         position: Position::new(position),
         aggregate_id: AggregateId::new(row.try_get("anchor_aggregate_id")?),
         sequence: Sequence::new(row.try_get("anchor_sequence")?),
+        recorded_at: timestamp(row, "anchor_recorded_at")?,
     }))
 }

@@ -7,7 +7,10 @@ use evercore::{
     engine::{Checkpoint, EventIdentity, FencingToken, NewFailedDelivery, NewSubscription, Renewal},
 };
 
-use crate::statements::{Query, Statements, column};
+use crate::{
+    statements::{Query, Statements, column},
+    time::Time,
+};
 
 /// A lease that is longer lasts so long: a thousand years, after which the server still knows times.
 const LONGEST_LEASE: Duration = Duration::from_secs(1000 * 365 * 24 * 60 * 60);
@@ -102,6 +105,7 @@ fn bind_anchor(query: Query<'_>, anchor: Option<EventIdentity>) -> Query<'_> {
         .bind(anchor.map(|event| event.position).map(Position::get))
         .bind(anchor.map(|event| event.aggregate_id).map(AggregateId::get))
         .bind(anchor.map(|event| event.sequence).map(Sequence::get))
+        .bind(anchor.map(|event| Time(event.recorded_at)))
 }
 
 fn bind_failed<'q>(query: Query<'q>, failed: &'q [NewFailedDelivery]) -> Query<'q> {

@@ -15,6 +15,7 @@ CREATE TABLE evercore_subscriptions (
     anchor_position INTEGER,
     anchor_aggregate_id INTEGER,
     anchor_sequence INTEGER,
+    anchor_recorded_at INTEGER,
     paused INTEGER NOT NULL DEFAULT 0 CHECK (paused IN (0, 1)),
     failure TEXT,
     token INTEGER NOT NULL CHECK (token >= 1),
@@ -24,6 +25,7 @@ CREATE TABLE evercore_subscriptions (
     moved_at INTEGER NOT NULL,
     CHECK ((anchor_position IS NULL) = (anchor_aggregate_id IS NULL)),
     CHECK ((anchor_position IS NULL) = (anchor_sequence IS NULL)),
+    CHECK ((anchor_position IS NULL) = (anchor_recorded_at IS NULL)),
     CHECK ((owner IS NULL) = (expires_at IS NULL)),
     CHECK (paused = 0 OR owner IS NULL)
 ) STRICT, WITHOUT ROWID;

@@ -5,5 +5,6 @@ UPDATE evercore_subscriptions SET
     anchor_position = NULL,
     anchor_aggregate_id = NULL,
     anchor_sequence = NULL,
+    anchor_recorded_at = NULL,
     failure = NULL
 WHERE name = ?1

@@ -83,20 +83,20 @@ pub(crate) struct Ownership {
     pub(crate) cursor: Position,
 }
 
-/// Of `name, filter, cursor, anchor_position, anchor_aggregate_id, anchor_sequence, paused, failure, token, owner,
-/// expires_at, defined_at, moved_at`.
+/// Of `name, filter, cursor, anchor_position, anchor_aggregate_id, anchor_sequence, anchor_recorded_at, paused, failure,
+/// token, owner, expires_at, defined_at, moved_at`.
 pub(crate) fn subscription(row: &Row<'_>) -> Result<StoredSubscription, Problem> {
     Ok(StoredSubscription {
         name: row.get(0)?,
         filter: row.get(1)?,
         cursor: Position::new(row.get(2)?),
         anchor: anchor(row)?,
-        paused: row.get(6)?,
-        failure: row.get(7)?,
-        token: FencingToken::new(row.get(8)?),
+        paused: row.get(7)?,
+        failure: row.get(8)?,
+        token: FencingToken::new(row.get(9)?),
         owner: owner(row)?,
-        defined_at: time("the time of a subscription", row.get(11)?)?,
-        moved_at: time("the time of a checkpoint", row.get(12)?)?,
+        defined_at: time("the time of a subscription", row.get(12)?)?,
+        moved_at: time("the time of a checkpoint", row.get(13)?)?,
     })
 }
 
@@ -106,12 +106,13 @@ fn anchor(row: &Row<'_>) -> Result<Option<EventIdentity>, Problem> {
         position: Position::new(position),
         aggregate_id: AggregateId::new(row.get(4)?),
         sequence: Sequence::new(row.get(5)?),
+        recorded_at: time("the time of an anchor", row.get(6)?)?,
     }))
 }
 
 fn owner(row: &Row<'_>) -> Result<Option<Owner>, Problem> {
-    let Some(name) = row.get(9)? else { return Ok(None) };
-    Ok(Some(Owner { name, expires_at: time("the end of a lease", row.get(10)?)? }))
+    let Some(name) = row.get(10)? else { return Ok(None) };
+    Ok(Some(Owner { name, expires_at: time("the end of a lease", row.get(11)?)? }))
 }
 
 /// Of `position, attempts, error, failed_at`.

@@ -276,6 +276,7 @@ pub(crate) async fn move_cursor(
         anchor.map_or(ValueRef::Null, |event| integer(event.position.get())),
         anchor.map_or(ValueRef::Null, |event| integer(event.aggregate_id.get())),
         anchor.map_or(ValueRef::Null, |event| integer(event.sequence.get())),
+        anchor.map_or(ValueRef::Null, |event| integer(event.recorded_at.micros())),
     ];
     Ok(connection.execute(MOVE_CURSOR, &parameters).await? == 1)
 }

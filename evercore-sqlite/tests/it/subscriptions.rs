@@ -39,8 +39,12 @@ async fn stored(engine: &SqliteEngine, name: &str) -> StoredSubscription {
 /// Moves from one position to the next, and skips that one.
 fn step(name: &str, token: FencingToken, from: i64) -> Checkpoint {
     let to = Position::new(from + 1);
-    let anchor =
-        EventIdentity { position: to, aggregate_id: AggregateId::new(7), sequence: Sequence::new(from + 1) };
+    let anchor = EventIdentity {
+        position: to,
+        aggregate_id: AggregateId::new(7),
+        sequence: Sequence::new(from + 1),
+        recorded_at: Timestamp::from_micros(1_700_000_000_000_000).unwrap(),
+    };
     let failed = NewFailedDelivery { position: to, attempts: 3, error: "no".into() };
     Checkpoint {
         name: name.into(),

@@ -157,6 +157,7 @@ pub(super) fn event(position: i64) -> EventIdentity {
         position: Position::new(position),
         aggregate_id: AggregateId::new(1000 + position),
         sequence: Sequence::new(position / 2 + 1),
+        recorded_at: Timestamp::from_micros(1_700_000_000_000_000 + position).unwrap(),
     }
 }
 

@@ -14,6 +14,8 @@ pub struct EventIdentity {
     pub aggregate_id: AggregateId,
     /// Its place within the aggregate.
     pub sequence: Sequence,
+    /// When it was stored: a server that has lost events may count the same way again.
+    pub recorded_at: Timestamp,
 }
 
 /// A subscription to define.

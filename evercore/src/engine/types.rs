@@ -262,8 +262,8 @@ impl StoredEvent {
     /// What tells it from every other event.
     #[must_use]
     pub fn identity(&self) -> EventIdentity {
-        let Self { position, aggregate_id, sequence, .. } = *self;
-        EventIdentity { position, aggregate_id, sequence }
+        let Self { position, aggregate_id, sequence, recorded_at, .. } = *self;
+        EventIdentity { position, aggregate_id, sequence, recorded_at }
     }
 }
 
