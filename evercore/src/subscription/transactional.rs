@@ -73,10 +73,12 @@ async fn finish<E: TransactionalEngine>(
     match engine.checkpoint_in(&owned.checkpoint(step), &mut transaction).await {
         Ok(()) => {}
         // An earlier transaction with these events, whose commit was in doubt, was committed.
-        Err(OwnerError::Moved(cursor)) => {
+        Err(OwnerError::Moved(cursor)) if cursor > owned.cursor() => {
             owned.moved_to(cursor);
             return Ok(Cursor::Moved);
         }
+        // The store has gone back in time.
+        Err(error @ OwnerError::Moved(_)) => return Err(Failure::Store(owned.failed("checkpoint", error))),
         Err(error) => return Err(blame(owned.failed("checkpoint", error))),
     }
     match engine.finish(transaction).await {

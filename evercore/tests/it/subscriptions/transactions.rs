@@ -5,12 +5,15 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use evercore::{Batch, Error, OnFailure, Position, RecordedEvent, Subscription, engine::EngineErrorKind};
+use evercore::{
+    Batch, Error, OnFailure, Position, RecordedEvent, Subscription,
+    engine::{EngineErrorKind, SubscriptionChange, SubscriptionEngine as _},
+};
 use evercore_memory::MemoryEngine;
 
 use super::{
     faulty::{Fault, FaultyEngine, LOST, Op, Transaction},
-    support::{LONG, deposit, durable, open, positions, quick, soon, status},
+    support::{LONG, Runner, deposit, durable, open, positions, quick, soon, status},
 };
 
 /// Writes the positions as rows; at each position that is given, it fails the first time, after it has written.
@@ -150,4 +153,34 @@ async fn another_engine_is_refused_before_anything_is_claimed() {
     let (task, _) = run(durable(&store), &[]);
     assert!(matches!(soon(task).await.unwrap(), Err(Error::WrongEngine { .. })));
     assert!(store.subscriptions().await.unwrap().is_empty());
+}
+
+/// As after a fail-over to a copy that lagged behind.
+async fn go_back(engine: &FaultyEngine) {
+    let stored = engine.subscriptions(Some("s")).await.unwrap().subscriptions.remove(0);
+    let back = SubscriptionChange::Reset { cursor: Position::START, filter: None };
+    engine.change_subscription("s", &back, Some(stored.token)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_cursor_that_went_back_ends_it() {
+    let engine = FaultyEngine::new();
+    let store = open(engine.clone()).await;
+    deposit(&store, 3).await;
+    let (task, _) = run(durable(&store), &[]);
+    soon(store.wait_for("s", Position::new(3), LONG)).await.unwrap();
+    go_back(&engine).await;
+    deposit(&store, 1).await;
+    let ended = [soon(task).await.unwrap(), {
+        let runner = Runner::of(durable(&store));
+        soon(store.wait_until_caught_up("s", LONG)).await.unwrap();
+        go_back(&engine).await;
+        deposit(&store, 1).await;
+        runner.ended().await
+    }];
+    for ended in ended {
+        let Err(Error::Engine { source, .. }) = ended else { panic!("{ended:?}") };
+        assert_eq!(source.kind(), EngineErrorKind::Corrupt);
+    }
+    assert_eq!(engine.rows(), [1, 2, 3]);
 }
