@@ -9,6 +9,7 @@ use xtask::{
     run::step,
     test::{TestCount, test},
     tidy,
+    torture::torture,
 };
 
 const HELP: &str = "\
@@ -19,14 +20,18 @@ Usage: cargo xtask TASK
   tidy   check the rules of this repository that no compiler knows
   db     the throwaway PostgreSQL server that tests use, for looking at it:
          `db start` keeps it running, `db url` says where it is, `db stop` removes it
+  torture postgres [--seconds N] [--seed S] [--writers N] [--readers N]
+         writers that commit late, roll back and come in bulk, beside readers: fails when a reader loses an event,
+         gets one twice or out of order. With --without-horizon it has to fail: nobody waits for late commits.
+         With --lag it measures instead how long after a commit a reader has its events, and what doorbells cost
   help   print this text
 
-`test`, `ci` and `db` use the server that EVERCORE_TEST_POSTGRES_URL names, else one that they start with
-the newest PostgreSQL of this machine; on Debian and Ubuntu, root gets it installed.";
+`test`, `ci`, `db` and `torture` use the server that EVERCORE_TEST_POSTGRES_URL names, else one that they start with
+the newest PostgreSQL of this machine; on Debian and Ubuntu, the first three get it installed for root.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    match run(arguments.join(" ").as_str()) {
+    match run(&arguments) {
         Ok(None) => ExitCode::SUCCESS,
         Ok(Some(count)) => {
             println!("{count}");
@@ -39,8 +44,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(task: &str) -> Result<Option<TestCount>> {
-    match task {
+fn run(arguments: &[String]) -> Result<Option<TestCount>> {
+    if let [task, arguments @ ..] = arguments
+        && task == "torture"
+    {
+        return torture(arguments).map(|()| None);
+    }
+    match arguments.join(" ").as_str() {
         "" | "help" | "--help" | "-h" => {
             println!("{HELP}");
             Ok(None)
