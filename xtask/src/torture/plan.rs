@@ -47,7 +47,7 @@ pub(super) enum End {
 impl Plan {
     pub(super) fn draw(random: &mut Rng) -> Self {
         let mut chance = |percent| random.u8(..100) < percent;
-        let (is_early, is_bulk) = (chance(30), chance(1));
+        let (is_early, is_bulk) = (chance(30), chance(2));
         let savepoint = match (chance(15), chance(50)) {
             (true, true) => Savepoint::RolledBack,
             (true, false) => Savepoint::Kept,
@@ -113,7 +113,7 @@ mod tests {
         assert!((5..=9).contains(&percentage(|plan| plan.savepoint == Savepoint::RolledBack)));
         assert!((5..=9).contains(&percentage(|plan| plan.savepoint == Savepoint::Kept)));
         assert!((30..=40).contains(&percentage(|plan| plan.end == End::Alone)));
-        assert!(percentage(|plan| plan.size == Size::Bulk) <= 1);
+        assert!((1..=3).contains(&percentage(|plan| plan.size == Size::Bulk)));
         assert!(percentage(|plan| plan.pauses.iter().any(|pause| !pause.is_zero())) > 80);
     }
 }

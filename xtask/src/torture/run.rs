@@ -61,16 +61,21 @@ impl Run<'_> {
         });
         let mut random = Rng::with_seed(seed);
         let (ended, is_ended) = watch::channel(false);
-        let begin = Instant::now();
         let (accounts, opened) = self.open_accounts().await?;
-        let mut writers = self.writers(&mut random, &accounts, &progress, begin + duration).await?;
+        progress.written(opened.events.len());
         let mut readers = self.readers(&mut random, &progress, &is_ended).await?;
+        let writers = self.writers(&mut random, &accounts, &progress).await?;
+        let begin = Instant::now();
+        let mut writing = JoinSet::new();
+        for writer in writers {
+            writing.spawn(writer.write(begin + duration));
+        }
 
         sleep_until((begin + duration / 2).into()).await;
         let strangers = Strangers::come(self.here, self.elsewhere).await?;
         let came = Instant::now();
         let (mut reported, mut tally) = (opened.events, Tally::default());
-        while let Some(journal) = writers.join_next().await {
+        while let Some(journal) = writing.join_next().await {
             let journal = journal??;
             reported.extend(journal.events);
             tally += journal.tally;
@@ -126,17 +131,15 @@ impl Run<'_> {
         random: &mut Rng,
         accounts: &Arc<[AggregateId<Account>]>,
         progress: &Arc<Progress>,
-        until: Instant,
-    ) -> Outcome<JoinSet<Outcome<Journal>>> {
+    ) -> Outcome<Vec<Writer>> {
         let half = self.options.writers.div_ceil(2);
         let stores = [open(self.here.builder(half)).await?, open(self.here.builder(half)).await?];
-        let mut writers = JoinSet::new();
-        for store in stores.iter().cycle().take(usize::try_from(self.options.writers)?) {
+        let writers = stores.iter().cycle().take(usize::try_from(self.options.writers)?).map(|store| {
             let (store, random) = (store.clone(), random.fork());
             let (accounts, progress) = (Arc::clone(accounts), Arc::clone(progress));
-            writers.spawn(Writer { store, random, accounts, progress }.write(until));
-        }
-        Ok(writers)
+            Writer { store, random, accounts, progress }
+        });
+        Ok(writers.collect())
     }
 
     /// On two stores: one for those that read the whole log by the store, one for the others, which share what it

@@ -14,11 +14,10 @@ fn readers_get_every_event_once_and_in_order() {
     println!("{report}");
     assert!(report.is_clean(), "repeat it with `{options}`\n{report}");
     assert!(report.readers.iter().all(|reader| reader.verdict.events > 0), "all readers have read something");
-    let Tally { committed, rolled_back, refused, early, savepoints, bulk } = report.tally;
+    let Tally { committed, rolled_back, early, savepoints, bulk, .. } = report.tally;
     for (kind, count) in [
         ("committed", committed),
         ("rolled back", rolled_back),
-        ("refused", refused),
         ("with an early number", early),
         ("with a savepoint", savepoints),
         ("large", bulk),
