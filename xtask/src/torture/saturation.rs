@@ -29,7 +29,7 @@ use crate::postgres::Server;
 const WRITERS: u32 = 32;
 
 /// So often each kind of watching is measured, in turns.
-const ROUNDS: u32 = 5;
+const ROUNDS: u32 = 10;
 
 /// What was measured; shown as tables.
 #[derive(Debug)]
@@ -69,7 +69,6 @@ pub(super) fn measure(options: &Options) -> Outcome<Figures> {
     eprintln!("commits with and without a watcher ...");
     let here = Place::new(&server)?;
     let throughput = runtime.block_on(throughput(&here, duration))?;
-    drop(runtime);
     Ok(Figures { lags, throughput })
 }
 
