@@ -21,7 +21,7 @@ found AS (
     SELECT max(halving.low) AS low FROM halving
 )
 SELECT
-    pg_is_in_recovery() AS is_standby,
+    (SELECT log_limit.position FROM {schema}.log_limit AS log_limit) AS readable,
     coalesce(
         (
             SELECT min(event.position) - 1

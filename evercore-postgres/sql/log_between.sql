@@ -1,12 +1,23 @@
-SELECT server.is_standby, event.*
-FROM (SELECT pg_is_in_recovery() AS is_standby) AS server
+-- What `readable` says is explained in head.sql.
+SELECT readable.position, event.*
+FROM (
+    SELECT CASE
+        WHEN $6 = 0 OR log_limit.position < $6 THEN log_limit.position
+        WHEN EXISTS (
+            SELECT FROM {schema}.events AS read
+            WHERE read.position = $6 AND read.aggregate_id = $7 AND read.sequence = $8
+        ) THEN log_limit.position
+        ELSE -1
+    END AS position
+    FROM {schema}.log_limit AS log_limit
+) AS readable
 LEFT JOIN LATERAL (
     SELECT
         position, aggregate_id, aggregate_type_id, event_type_id, sequence, time, recorded_at, reference, metadata,
         codec, payload
     FROM {schema}.events
     WHERE position > $1
-        AND position <= $2
+        AND position <= least($2, readable.position)
         AND ($3::integer[] IS NULL OR aggregate_type_id = ANY ($3))
         AND ($4::integer[] IS NULL OR event_type_id = ANY ($4))
     ORDER BY position

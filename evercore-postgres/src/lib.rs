@@ -130,13 +130,16 @@
 
 mod commit;
 mod connections;
+mod copy;
 mod doorbell;
 mod engine;
 mod error;
 mod horizon;
 mod inspection;
+mod mark;
 mod migrate;
 mod options;
+mod publishing;
 mod read;
 mod row;
 mod schema;
