@@ -57,7 +57,11 @@ impl Place {
 impl Place {
     /// Waits until a reader has looked up who is appending several times, and has not gone on.
     pub(crate) async fn is_asked_who_is_appending<T>(&self, reading: &JoinHandle<T>) {
-        let mut session = self.session().await;
+        Self::is_asked_on(self.session().await, reading).await;
+    }
+
+    /// The same, as a session sees it.
+    pub(crate) async fn is_asked_on<T>(mut session: PgConnection, reading: &JoinHandle<T>) {
         let looking = "SELECT count(*) FROM pg_stat_activity
             WHERE datname = current_database() AND query LIKE '%pg_locks%' AND pid <> pg_backend_pid()
                 AND query_start > clock_timestamp() - interval '20 ms'";

@@ -1,6 +1,7 @@
 //! What only this database has: sessions side by side, roles, several stores, the wire.
 
 mod commits;
+mod copies;
 mod database;
 mod doorbell;
 mod failures;
@@ -9,10 +10,12 @@ mod horizon;
 mod open;
 mod plans;
 mod random_writers;
+mod rewound;
 mod roles;
 mod round_trips;
 mod servers;
 mod stalls;
+mod subscribed;
 mod transactions;
 mod view;
 mod warnings;

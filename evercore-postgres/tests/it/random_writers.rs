@@ -14,7 +14,7 @@ use evercore::{
     engine::{EventFilter, LogRead, StorageEngine, StoredEvent, TransactionalEngine},
 };
 use evercore_postgres::PostgresEngine;
-use sqlx::PgConnection;
+use sqlx::{Connection as _, PgConnection};
 
 use crate::fixtures::{Place, TestResult, Types, append, define, new_id};
 
@@ -23,7 +23,7 @@ const DURATION: Duration = Duration::from_secs(4);
 
 /// Commits until the time is up: half of them at once, half in transactions that do other things between drawing a
 /// position and their end. Some of these are rolled back, and some have begun long before.
-async fn write(engine: Arc<PostgresEngine>, types: Types, seed: u64, until: Instant) {
+pub(crate) async fn write(engine: Arc<PostgresEngine>, types: Types, seed: u64, until: Instant) {
     let mut random = fastrand::Rng::with_seed(seed);
     let id = new_id(&engine).await;
     let mut version = 0;
@@ -59,7 +59,7 @@ async fn do_something_else(transaction: &mut PgConnection, statements: u8) {
 }
 
 /// Reads pages of random sizes until the head that is there when the writers have ended.
-async fn read(
+pub(crate) async fn read(
     engine: Arc<PostgresEngine>,
     filter: EventFilter,
     seed: u64,
@@ -85,8 +85,8 @@ async fn read(
 }
 
 /// How many events a reader gets that trusts positions.
-async fn read_naively(place: Arc<Place>, ended: Arc<AtomicBool>) -> usize {
-    let mut session = place.session().await;
+pub(crate) async fn read_naively(url: String, ended: Arc<AtomicBool>) -> usize {
+    let mut session = PgConnection::connect(&url).await.expect("a session");
     let (mut count, mut after) = (0, 0_i64);
     loop {
         let last_round = ended.load(Ordering::SeqCst);
@@ -98,6 +98,28 @@ async fn read_naively(place: Arc<Place>, ended: Arc<AtomicBool>) -> usize {
         if last_round && seen.is_empty() {
             return count;
         }
+    }
+}
+
+/// The positions of all events that are there.
+pub(crate) async fn stored(place: &Place) -> Vec<i64> {
+    sqlx::query_scalar("SELECT position FROM evercore.events ORDER BY position")
+        .fetch_all(&mut place.session().await)
+        .await
+        .expect("positions")
+}
+
+/// A reader got every event once, and in order.
+pub(crate) fn is_complete(events: &[StoredEvent], stored: &[i64]) {
+    let positions: Vec<_> = events.iter().map(|event| event.position.get()).collect();
+    assert!(positions.is_sorted_by(|one, next| one < next), "nothing twice, nothing in another order");
+    assert_eq!(positions.len(), stored.len(), "nothing is missing");
+    assert_eq!(positions, stored);
+    let mut versions = HashMap::new();
+    for event in events {
+        let version = versions.entry(event.aggregate_id).or_insert(0);
+        assert_eq!(event.sequence.get(), *version + 1, "the events of an aggregate come in order");
+        *version += 1;
     }
 }
 
@@ -119,7 +141,7 @@ async fn readers_get_every_event_once_and_in_order() -> TestResult {
         [(Arc::clone(&shared), EventFilter::default()), (shared, by_type), (own, EventFilter::default())];
     let readers =
         readers.map(|(engine, filter)| tokio::spawn(read(engine, filter, seed, Arc::clone(&ended))));
-    let naive = tokio::spawn(read_naively(Arc::clone(&place), Arc::clone(&ended)));
+    let naive = tokio::spawn(read_naively(place.url(), Arc::clone(&ended)));
     let until = Instant::now() + DURATION;
     let writers: Vec<_> = (0..WRITERS)
         .map(|number| tokio::spawn(write(Arc::clone(&writer), types, seed.wrapping_add(number), until)))
@@ -129,21 +151,9 @@ async fn readers_get_every_event_once_and_in_order() -> TestResult {
     }
     ended.store(true, Ordering::SeqCst);
 
-    let stored: Vec<i64> = sqlx::query_scalar("SELECT position FROM evercore.events ORDER BY position")
-        .fetch_all(&mut place.session().await)
-        .await?;
+    let stored = stored(&place).await;
     for reader in readers {
-        let events = reader.await?;
-        let positions: Vec<_> = events.iter().map(|event| event.position.get()).collect();
-        assert!(positions.is_sorted_by(|one, next| one < next), "nothing twice, nothing in another order");
-        assert_eq!(positions.len(), stored.len(), "nothing is missing");
-        assert_eq!(positions, stored);
-        let mut versions = HashMap::new();
-        for event in events {
-            let version = versions.entry(event.aggregate_id).or_insert(0);
-            assert_eq!(event.sequence.get(), *version + 1, "the events of an aggregate come in order");
-            *version += 1;
-        }
+        is_complete(&reader.await?, &stored);
     }
     let naive = naive.await?;
     println!("{} events, of which a naive reader got {naive}", stored.len());

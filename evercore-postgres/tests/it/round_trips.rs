@@ -77,7 +77,10 @@ async fn count(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, asked: Arc<Atomi
         message.resize(body + length as usize - 4, 0);
         from.read_exact(&mut message[body..]).await?;
         if mem::take(&mut is_first) {
-            is_counted = String::from_utf8_lossy(&message).contains("\0evercore\0");
+            let message = String::from_utf8_lossy(&message);
+            is_counted = !["doorbell", "horizon"]
+                .iter()
+                .any(|purpose| message.contains(&format!("\0evercore {purpose}\0")));
         }
         to.write_all(&message).await?;
     }
