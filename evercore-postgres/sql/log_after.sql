@@ -5,7 +5,10 @@ FROM (
         WHEN $3 = 0 OR log_limit.position < $3 THEN log_limit.position
         WHEN EXISTS (
             SELECT FROM {schema}.events AS read
-            WHERE read.position = $3 AND read.aggregate_id = $4 AND read.sequence = $5
+            WHERE read.position = $3
+                AND read.aggregate_id = $4
+                AND read.sequence = $5
+                AND read.recorded_at = $6
         ) THEN log_limit.position
         ELSE -1
     END AS position

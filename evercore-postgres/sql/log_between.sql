@@ -5,7 +5,10 @@ FROM (
         WHEN $6 = 0 OR log_limit.position < $6 THEN log_limit.position
         WHEN EXISTS (
             SELECT FROM {schema}.events AS read
-            WHERE read.position = $6 AND read.aggregate_id = $7 AND read.sequence = $8
+            WHERE read.position = $6
+                AND read.aggregate_id = $7
+                AND read.sequence = $8
+                AND read.recorded_at = $9
         ) THEN log_limit.position
         ELSE -1
     END AS position

@@ -6,7 +6,10 @@ FROM (
         WHEN $6 = 0 OR log_limit.position < $6 THEN log_limit.position
         WHEN EXISTS (
             SELECT FROM {schema}.events AS read
-            WHERE read.position = $6 AND read.aggregate_id = $7 AND read.sequence = $8
+            WHERE read.position = $6
+                AND read.aggregate_id = $7
+                AND read.sequence = $8
+                AND read.recorded_at = $9
         ) THEN log_limit.position
         ELSE -1
     END AS position
@@ -17,7 +20,7 @@ LEFT JOIN LATERAL (
         position, aggregate_id, aggregate_type_id, event_type_id, sequence, time, recorded_at, reference, metadata,
         codec, payload
     FROM {schema}.events
-    WHERE aggregate_id = $9
+    WHERE aggregate_id = $10
         AND position > $1
         AND position <= least($2, readable.position)
         AND ($3::integer[] IS NULL OR aggregate_type_id = ANY ($3))

@@ -6,5 +6,8 @@ WHERE horizon.position < $1
     AND (SELECT log_limit.position FROM {schema}.log_limit AS log_limit) IS NULL
     AND EXISTS (
         SELECT FROM {schema}.events AS settled
-        WHERE settled.position = $1 AND settled.aggregate_id = $2 AND settled.sequence = $3
+        WHERE settled.position = $1
+            AND settled.aggregate_id = $2
+            AND settled.sequence = $3
+            AND settled.recorded_at = $4
     )

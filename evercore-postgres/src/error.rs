@@ -52,7 +52,7 @@ pub(crate) enum Problem {
     #[error("a new connection found another store than those before")]
     OtherStore,
     #[error(
-        "at position {} there was {expected} when it was read, and now there is {}: the server has lost events, as after a failover to one that was behind, or a restore. Bring what was made of them back to the log, then open the store anew",
+        "at position {} there was {expected}, when it was read; now there is {}: the server has lost events, as after a failover to one that was behind, or a restore. Bring what was made of them back to the log, then open the store anew",
         expected.position, Found(found)
     )]
     Rewound { expected: Mark, found: Option<Mark> },

@@ -2,24 +2,38 @@
 
 use std::fmt;
 
-use evercore::{AggregateId, Position, Sequence, engine::StoredEvent};
+use evercore::{
+    AggregateId, Position, Sequence,
+    engine::{StoredEvent, Timestamp},
+};
 
-/// An event of the log, with what tells it from another one at its position: a server that has lost events draws
-/// their positions again.
+/// An event of the log, with what tells it from another one at its position. A server that has lost events draws
+/// their positions again, and their aggregates and sequences may be the same again too: only the time is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Mark {
     pub(crate) position: Position,
     pub(crate) aggregate: AggregateId,
     pub(crate) sequence: Sequence,
+    /// There always is one where there is an event.
+    pub(crate) recorded_at: Option<Timestamp>,
 }
 
 impl Mark {
     /// Before the first event.
-    pub(crate) const START: Self =
-        Self { position: Position::START, aggregate: AggregateId::new(0), sequence: Sequence::NONE };
+    pub(crate) const START: Self = Self {
+        position: Position::START,
+        aggregate: AggregateId::new(0),
+        sequence: Sequence::NONE,
+        recorded_at: None,
+    };
 
     pub(crate) fn of(event: &StoredEvent) -> Self {
-        Self { position: event.position, aggregate: event.aggregate_id, sequence: event.sequence }
+        Self {
+            position: event.position,
+            aggregate: event.aggregate_id,
+            sequence: event.sequence,
+            recorded_at: Some(event.recorded_at),
+        }
     }
 
     /// The one that is further on.
@@ -33,6 +47,10 @@ impl Mark {
 
 impl fmt::Display for Mark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "event {} of aggregate {}", self.sequence, self.aggregate)
+        write!(f, "event {} of aggregate {}", self.sequence, self.aggregate)?;
+        match self.recorded_at {
+            Some(time) => write!(f, ", recorded at {time}"),
+            None => Ok(()),
+        }
     }
 }

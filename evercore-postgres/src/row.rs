@@ -131,7 +131,11 @@ pub(crate) fn head(row: &PgRow) -> Result<Mark, Problem> {
 /// The event that the rest of the row names.
 pub(crate) fn mark(row: &PgRow, position: Position) -> Result<Mark, Problem> {
     let aggregate = AggregateId::new(row.try_get("aggregate_id")?);
-    Ok(Mark { position, aggregate, sequence: Sequence::new(row.try_get("sequence")?) })
+    let recorded_at = match row.try_get_raw("recorded_at")?.is_null() {
+        true => None,
+        false => Some(timestamp(row, "recorded_at")?),
+    };
+    Ok(Mark { position, aggregate, sequence: Sequence::new(row.try_get("sequence")?), recorded_at })
 }
 
 /// Of `codec, payload`, which begin at `index`.

@@ -236,7 +236,11 @@ impl Statements {
 }
 
 fn bind_mark<'q>(query: Query<'q>, mark: Mark) -> Query<'q> {
-    query.bind(mark.position.get()).bind(mark.aggregate.get()).bind(mark.sequence.get())
+    query
+        .bind(mark.position.get())
+        .bind(mark.aggregate.get())
+        .bind(mark.sequence.get())
+        .bind(mark.recorded_at.map(Time))
 }
 
 fn bind_aggregates<'q>(query: Query<'q>, changes: &'q [AggregateChange]) -> Query<'q> {

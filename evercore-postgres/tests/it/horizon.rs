@@ -392,15 +392,12 @@ async fn what_was_settled_before_the_connection_broke_is_not_taken_for_settled()
         commit_new(&scene.writer, scene.types, 3).await;
         let last = scene.reader.head().await?.get();
         let mut late = scene.place.session().await;
-        run(
-            &mut late,
-            format!(
-                "CREATE TEMPORARY TABLE late AS SELECT * FROM evercore.events WHERE position = {last} - 1;
-                DELETE FROM evercore.events WHERE position = {last} - 1;
-                BEGIN; INSERT INTO evercore.events OVERRIDING SYSTEM VALUE SELECT * FROM late"
-            ),
-        )
-        .await;
+        let pending = format!(
+            "CREATE TEMPORARY TABLE late AS SELECT * FROM evercore.events WHERE position = {last} - 1;
+            DELETE FROM evercore.events WHERE position = {last} - 1"
+        );
+        run(&mut late, pending).await;
+        run(&mut late, "BEGIN; INSERT INTO evercore.events OVERRIDING SYSTEM VALUE SELECT * FROM late").await;
         run(&mut scene.place.session().await, crate::failures::END_SESSIONS).await;
         for engine in [&scene.writer, &*scene.reader] {
             while engine.types().await.is_err() {}

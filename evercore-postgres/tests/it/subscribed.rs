@@ -54,7 +54,7 @@ impl Subscribed {
 
     /// Another subscription, to one table.
     pub(crate) async fn subscribe_beside(&self, table: &str) -> String {
-        let name = format!("beside_{}", self.copy.database());
+        let name = "beside".to_owned();
         run(&mut self.origin.session().await, format!("CREATE PUBLICATION {name} FOR TABLE {table}")).await;
         run(&mut self.copy.session().await, format!("TRUNCATE {table}")).await;
         let statement = format!(
