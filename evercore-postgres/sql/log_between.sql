@@ -1,6 +1,5 @@
 -- What `readable` says is explained in head.sql.
-SELECT readable.position, event.*
-FROM (
+WITH readable AS MATERIALIZED (
     SELECT CASE
         WHEN $6 = 0 OR log_limit.position < $6 THEN log_limit.position
         WHEN EXISTS (
@@ -13,7 +12,9 @@ FROM (
         ELSE -1
     END AS position
     FROM {schema}.log_limit AS log_limit
-) AS readable
+)
+SELECT readable.position, event.*
+FROM readable
 LEFT JOIN LATERAL (
     SELECT
         position, aggregate_id, aggregate_type_id, event_type_id, sequence, time, recorded_at, reference, metadata,

@@ -110,6 +110,11 @@ impl Horizon {
         known.last = known.last.max(last);
     }
 
+    /// Forgets everything, as if the engine had been opened anew.
+    pub(crate) fn forget(&self) {
+        *self.lock() = State::default();
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -80,9 +80,15 @@ pub(crate) struct Publisher {
 impl Publisher {
     /// Settles and publishes everything that could be seen when this was called, and says how far that is.
     pub(crate) async fn publish(&self) -> Result<Position, Problem> {
-        let Head::Settled(head) = self.horizon.settle(&self.connections, &self.statements).await? else {
-            return Err(Problem::NotPrimary);
+        let settled = match self.horizon.settle(&self.connections, &self.statements).await {
+            // Events were lost that were settled here, and read by nobody here.
+            Err(Problem::Rewound { .. }) => {
+                self.horizon.forget();
+                self.horizon.settle(&self.connections, &self.statements).await?
+            }
+            settled => settled?,
         };
+        let Head::Settled(head) = settled else { return Err(Problem::NotPrimary) };
         let current = Some((head, self.connections.made()));
         if head != Mark::START && *self.published() != current {
             self.connections.write(&self.statements, || self.statements.publish(head)).await?;

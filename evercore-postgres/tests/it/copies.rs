@@ -273,7 +273,9 @@ async fn with_the_primary_everything_is_read(scene: Scene) -> TestResult {
             }
             let page = reader.read_log(&page_after(after, &filter)).await?;
             assert_eq!((page.events.len(), page.end), (3, last));
+            let mut doorbell = reader.watch();
             let next = commit_new(&scene.writer, scene.types, 1).await;
+            doorbell.rung().await;
             let page = reader.read_log(&page_after(last.get(), &filter)).await?;
             assert_eq!(positions(&page), [next.get()], "without asking for the head");
             after = next.get();

@@ -9,6 +9,7 @@ mod fixtures;
 mod horizon;
 mod open;
 mod plans;
+mod publishing;
 mod random_writers;
 mod rewound;
 mod roles;

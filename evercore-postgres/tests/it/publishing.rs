@@ -1,0 +1,169 @@
+//! How far the log is settled is written down for readers of copies.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use evercore::{
+    Position,
+    engine::{EngineErrorKind, EventFilter, LogRead, StorageEngine},
+};
+use evercore_postgres::PostgresEngine;
+use sqlx::PgConnection;
+
+use crate::fixtures::{Place, TestResult, commit_new, define, log, log_after, run};
+
+async fn horizon(session: &mut PgConnection) -> i64 {
+    let position = "SELECT position FROM evercore.horizon";
+    sqlx::query_scalar(position).fetch_one(session).await.expect("a position")
+}
+
+/// Waits until the horizon is there.
+async fn becomes(session: &mut PgConnection, position: i64) {
+    while horizon(session).await != position {}
+}
+
+#[tokio::test]
+async fn readers_publish_how_far_the_log_is_settled() -> TestResult {
+    let place = Place::new().await;
+    let writer = place.engine().await;
+    let types = define(&writer).await;
+    let mut session = place.session().await;
+    for way in 0..4 {
+        let last = commit_new(&writer, types, 3).await;
+        assert_eq!(horizon(&mut session).await, last.get() - 3, "who only writes publishes nothing");
+        let reader = place.engine().await;
+        let by_type = EventFilter { event_types: Some([types.created].into()), ..EventFilter::default() };
+        match way {
+            0 => drop(reader.head().await?),
+            1 => drop(log(&reader).await),
+            2 => drop(log_after(&reader, by_type, Position::START, 10).await),
+            // From the middle: what is before is settled by whoever publishes.
+            _ => drop(log_after(&reader, EventFilter::default(), Position::new(last.get() - 1), 10).await),
+        }
+        becomes(&mut session, last.get()).await;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn readers_do_not_wait_for_it() -> TestResult {
+    let place = Place::new().await;
+    let engine = place.engine().await;
+    let types = define(&engine).await;
+    commit_new(&engine, types, 2).await;
+    let mut busy = place.session().await;
+    run(&mut busy, "BEGIN; UPDATE evercore.horizon SET position = 0").await;
+    assert_eq!(engine.head().await?, Position::new(2));
+    assert_eq!(log(&engine).await.len(), 2);
+    let mut session = place.session().await;
+    let blocked = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name = 'evercore horizon'
+            AND cardinality(pg_blocking_pids(pid)) > 0";
+    while sqlx::query_scalar::<_, i64>(blocked).fetch_one(&mut session).await? == 0 {}
+    commit_new(&engine, types, 1).await;
+    assert_eq!(log(&engine).await.len(), 3);
+    run(&mut busy, "ROLLBACK").await;
+    becomes(&mut session, 3).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn it_is_written_seldom_and_only_when_it_moves() -> TestResult {
+    let place = Place::new().await;
+    let mut session = place.session().await;
+    let engine = place.engine().await;
+    let types = define(&engine).await;
+    run(
+        &mut session,
+        "CREATE TABLE writes (at timestamptz);
+        CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+            'BEGIN INSERT INTO public.writes VALUES (clock_timestamp()); RETURN NULL; END';
+        CREATE TRIGGER note AFTER UPDATE ON evercore.horizon FOR EACH ROW EXECUTE FUNCTION note()",
+    )
+    .await;
+    let begun = Instant::now();
+    let (mut reads, mut last) = (0_u32, Position::START);
+    while begun.elapsed() < Duration::from_millis(500) {
+        last = commit_new(&engine, types, 1).await;
+        assert_eq!(engine.head().await?, last);
+        reads += 1;
+    }
+    becomes(&mut session, last.get()).await;
+    let longest = begun.elapsed();
+    for _ in 0..50 {
+        assert_eq!(engine.head().await?, last);
+    }
+    engine.close().await?;
+    let (writes, closest): (i64, Option<f64>) = sqlx::query_as(
+        "SELECT count(*), min(pause)::float8 FROM (
+            SELECT extract(epoch FROM at - lag(at) OVER (ORDER BY at)) AS pause FROM writes
+        ) AS pauses",
+    )
+    .fetch_one(&mut session)
+    .await?;
+    let most = i64::try_from(longest.as_millis() / 10)? + 1;
+    assert!((1..=most).contains(&writes), "{writes} writes for {reads} reads in {longest:?}");
+    assert!(closest.is_none_or(|seconds| seconds >= 0.009), "{closest:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_role_that_only_reads_publishes_nothing() -> TestResult {
+    let place = Place::new().await;
+    let writer = place.engine().await;
+    let types = define(&writer).await;
+    commit_new(&writer, types, 2).await;
+    let mut session = place.session().await;
+    let role = format!("reader{}", place.database().replace('_', ""));
+    run(
+        &mut session,
+        format!(
+            "CREATE ROLE {role} LOGIN PASSWORD 'secret'; GRANT USAGE ON SCHEMA evercore TO {role};
+            GRANT SELECT ON ALL TABLES IN SCHEMA evercore TO {role};
+            GRANT SELECT ON ALL SEQUENCES IN SCHEMA evercore TO {role}"
+        ),
+    )
+    .await;
+    let url = place.url_as(&role, "secret");
+    let reader = PostgresEngine::connect(&url).await?;
+    assert_eq!(log(&reader).await.len(), 2);
+    assert_eq!(reader.head().await?, Position::new(2));
+    reader.close().await?;
+
+    // Asked for, it is an error.
+    let subscribed = "SET allow_system_table_mods = on;
+        INSERT INTO pg_subscription_rel (srsubid, srrelid, srsubstate) VALUES (1, 'evercore.events'::regclass, 'r'),
+            (1, 'evercore.horizon'::regclass, 'r')";
+    run(&mut session, subscribed).await;
+    let copy = PostgresEngine::builder().url(&place.url()).primary_url(&url).connect().await?;
+    // Here one database is both, so that the primary is none.
+    assert_eq!(copy.head().await.err().map(|error| error.kind()), Some(EngineErrorKind::Misconfigured));
+    copy.close().await?;
+    run(&mut session, "DELETE FROM pg_subscription_rel").await;
+    run(&mut session, format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
+    Ok(())
+}
+
+/// Whoever publishes has settled more than the reader beside it has read, and what was lost was not read.
+#[tokio::test]
+async fn events_that_were_lost_unread_do_not_end_publishing() -> TestResult {
+    let place = Place::new().await;
+    let writer = place.engine().await;
+    let types = define(&writer).await;
+    commit_new(&writer, types, 5).await;
+    let reader = Arc::new(place.engine().await);
+    let first = LogRead { filter: EventFilter::default(), after: Position::START, limit: 2 };
+    assert_eq!(reader.read_log(&first).await?.events.len(), 2);
+    let mut session = place.session().await;
+    becomes(&mut session, 5).await;
+    let rewind = "DELETE FROM evercore.events WHERE position > 3;
+        SELECT setval('evercore.events_position', 3);
+        UPDATE evercore.horizon SET position = 3";
+    run(&mut session, rewind).await;
+    commit_new(&writer, types, 4).await;
+    assert_eq!(log_after(&reader, EventFilter::default(), Position::new(2), 10).await.len(), 5);
+    becomes(&mut session, 7).await;
+    Ok(())
+}
