@@ -101,24 +101,26 @@ impl Publisher {
         self.published.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Publishes after each signal, until the channel ends.
+    /// Publishes after each signal, until the channel ends. What failed is tried again without one.
     async fn publish_after(&self, mut signals: watch::Receiver<()>) {
-        while signals.changed().await.is_ok() {
-            let pause = match self.publish().await {
-                Ok(_) => PAUSE,
-                Err(problem) => {
-                    tracing::debug!(%problem, "readers of copies are not told how far the log is settled");
-                    match problem.kind() {
-                        EngineErrorKind::ReadOnly => PAUSE_WITHOUT_RIGHTS,
-                        _ => PAUSE_AFTER_FAILURE,
-                    }
-                }
-            };
+        let mut has_failed = false;
+        while has_failed || signals.changed().await.is_ok() {
+            let published = self.publish().await;
+            has_failed = published.is_err();
+            let pause = published.map_or_else(|problem| pause_after(&problem), |_| PAUSE);
             let mut ending = signals.clone();
             let ended = async { while ending.changed().await.is_ok() {} };
-            if timeout(pause, ended).await.is_ok() {
+            if timeout(pause, ended).await.is_ok() && has_failed {
                 return;
             }
         }
+    }
+}
+
+fn pause_after(problem: &Problem) -> Duration {
+    tracing::debug!(%problem, "readers of copies are not told how far the log is settled");
+    match problem.kind() {
+        EngineErrorKind::ReadOnly => PAUSE_WITHOUT_RIGHTS,
+        _ => PAUSE_AFTER_FAILURE,
     }
 }

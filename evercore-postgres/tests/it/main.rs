@@ -3,6 +3,7 @@
 mod commits;
 mod copies;
 mod database;
+mod divided;
 mod doorbell;
 mod failures;
 mod fixtures;
