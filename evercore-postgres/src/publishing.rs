@@ -1,7 +1,7 @@
 //! Telling readers of copies how far the log is settled; [`copy`](crate::copy) says why.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -43,14 +43,21 @@ impl Publishing {
     ) -> Self {
         let target = primary.unwrap_or(own).for_horizon();
         let connections = Connections::to_store(store, target, Limits { connections: 1, ..limits });
-        let (horizon, published) = (Horizon::default(), Mutex::default());
-        let publisher = Publisher { connections, statements: statements.clone(), horizon, published };
+        let publisher = Publisher {
+            connections,
+            statements: statements.clone(),
+            horizon: Horizon::default(),
+            found: Mutex::default(),
+            published: Mutex::default(),
+        };
         Self { publisher: Arc::new(publisher), is_told: primary.is_some(), task: Task::default() }
     }
 
-    /// To be called when events were read where the log is written. Soon after, readers of copies get them too. Nobody
-    /// waits for that.
-    pub(crate) fn signal(&self) {
+    /// To be called when events were read where the log is written, with the event up to which it was found to be
+    /// settled; without one the publisher settles it. Soon after, readers of copies get them too. Nobody waits for
+    /// that.
+    pub(crate) fn signal(&self, settled: Option<Mark>) {
+        *lock(&self.publisher.found) = settled;
         self.task.signal(|signals| {
             let publisher = Arc::clone(&self.publisher);
             async move { publisher.publish_after(signals).await }
@@ -73,6 +80,8 @@ pub(crate) struct Publisher {
     connections: Connections,
     statements: Statements,
     horizon: Horizon,
+    /// What readers have found to be settled.
+    found: Mutex<Option<Mark>>,
     /// What was written down last, and how many connections there had been.
     published: Mutex<Option<(Mark, u64)>>,
 }
@@ -89,25 +98,35 @@ impl Publisher {
             settled => settled?,
         };
         let Head::Settled(head) = settled else { return Err(Problem::NotPrimary) };
-        let current = Some((head, self.connections.made()));
-        if head != Mark::START && *self.published() != current {
-            self.connections.write(&self.statements, || self.statements.publish(head)).await?;
-            *self.published() = current;
-        }
+        self.write(head).await?;
         Ok(head.position)
     }
 
-    fn published(&self) -> std::sync::MutexGuard<'_, Option<(Mark, u64)>> {
-        self.published.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Nothing is written when another server has another event there.
+    async fn write(&self, settled: Mark) -> Result<(), Problem> {
+        let is_published = *lock(&self.published) == Some((settled, self.connections.made()));
+        if settled != Mark::START && !is_published {
+            self.connections.write(&self.statements, || self.statements.publish(settled)).await?;
+            *lock(&self.published) = Some((settled, self.connections.made()));
+        }
+        Ok(())
+    }
+
+    async fn publish_found(&self) -> Result<(), Problem> {
+        let found = lock(&self.found).take();
+        match found {
+            Some(settled) => self.write(settled).await,
+            None => self.publish().await.map(drop),
+        }
     }
 
     /// Publishes after each signal, until the channel ends. What failed is tried again without one.
     async fn publish_after(&self, mut signals: watch::Receiver<()>) {
         let mut has_failed = false;
         while has_failed || signals.changed().await.is_ok() {
-            let published = self.publish().await;
+            let published = self.publish_found().await;
             has_failed = published.is_err();
-            let pause = published.map_or_else(|problem| pause_after(&problem), |_| PAUSE);
+            let pause = published.map_or_else(|problem| pause_after(&problem), |()| PAUSE);
             let mut ending = signals.clone();
             let ended = async { while ending.changed().await.is_ok() {} };
             if timeout(pause, ended).await.is_ok() && has_failed {
@@ -115,6 +134,10 @@ impl Publisher {
             }
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn pause_after(problem: &Problem) -> Duration {

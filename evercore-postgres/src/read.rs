@@ -102,11 +102,12 @@ impl Log<'_> {
         if events.is_empty() && seen > 0 {
             return Ok(None);
         }
-        if let Some(last) = events.last() {
-            if read.after <= known.settled.position {
-                self.horizon.raise(known, Mark::of(last));
+        if let Some(last) = events.last().map(Mark::of) {
+            let is_settled = read.after <= known.settled.position;
+            if is_settled {
+                self.horizon.raise(known, last);
             }
-            self.publishing.signal();
+            self.publishing.signal(is_settled.then(|| last.max(known.settled)));
         }
         Ok(Some(LogPage { events, end }))
     }
@@ -158,7 +159,7 @@ impl Log<'_> {
         let Self { connections, statements, horizon, copied, publishing } = self;
         loop {
             if let Head::Settled(head) = horizon.settle(connections, statements).await? {
-                publishing.signal();
+                publishing.signal(Some(head));
                 return Ok(head.position);
             }
             let caught_up = copied.catch_up(horizon, connections, statements, publishing.primary()).await?;
