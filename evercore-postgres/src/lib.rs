@@ -106,7 +106,8 @@
 //!
 //! A subscription has to bring all tables but `migrations`, `horizon` among them: only within one subscription do
 //! changes come in the order of their commits (also with `streaming = parallel`). Until the first copy of the tables
-//! is done, and when the horizon comes another way, there is none. Where the log is written:
+//! is done, and when the horizon comes another way, there is none. Where the log is written (with
+//! `wal_level = logical`):
 //!
 //! ```sql
 #![doc = include_str!("../sql/publication.sql")]

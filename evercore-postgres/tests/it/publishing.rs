@@ -164,6 +164,36 @@ async fn a_role_that_only_reads_publishes_nothing() -> TestResult {
     Ok(())
 }
 
+/// The statement that publishes, as it is sent to a server on which another event may be at that position by now.
+#[tokio::test]
+async fn what_is_another_event_there_is_not_published() -> TestResult {
+    let place = Place::new().await;
+    let engine = place.engine().await;
+    let types = define(&engine).await;
+    commit_new(&engine, types, 3).await;
+    let mut session = place.session().await;
+    let publish = include_str!("../../sql/publish.sql").replace("{schema}", "evercore");
+    let recorded: String =
+        sqlx::query_scalar("SELECT recorded_at::text FROM evercore.events WHERE position = 2")
+            .fetch_one(&mut session)
+            .await?;
+    let second = format!("EXECUTE publish (2, 1, 2, '{recorded}')");
+    run(&mut session, format!("PREPARE publish (bigint, bigint, bigint, timestamptz) AS {publish}")).await;
+    for (column, value) in [("aggregate_id", "7"), ("sequence", "9"), ("recorded_at", "'1970-01-01'")] {
+        let other = format!("BEGIN; UPDATE evercore.events SET {column} = {value} WHERE position = 2");
+        run(&mut session, other).await;
+        run(&mut session, second.as_str()).await;
+        assert_eq!(horizon(&mut session).await, 0, "{column}");
+        run(&mut session, "ROLLBACK").await;
+    }
+    run(&mut session, second.as_str()).await;
+    assert_eq!(horizon(&mut session).await, 2);
+    // All three were recorded at the same time.
+    run(&mut session, format!("EXECUTE publish (1, 1, 1, '{recorded}')")).await;
+    assert_eq!(horizon(&mut session).await, 2, "it only grows");
+    Ok(())
+}
+
 /// Whoever publishes has settled more than the reader beside it has read, and what was lost was not read.
 #[tokio::test]
 async fn events_that_were_lost_unread_do_not_end_publishing() -> TestResult {
