@@ -153,6 +153,17 @@ pub enum Error {
         /// The engine of the store.
         engine: &'static str,
     },
+    /// Events that were read from the log are gone, or others are in their places, as after a restore or a failover to
+    /// a server that was behind. The source names them. What was made of such events is ahead of the log, so
+    /// nothing more is read: bring that back to the log, begin again before the events that were lost, and open
+    /// the store anew.
+    #[error("cannot {action}: the log is not the one that was read before")]
+    LogRewound {
+        /// What was being done.
+        action: String,
+        /// What was read, and what is there now.
+        source: EngineError,
+    },
     /// The engine failed.
     #[error("cannot {action}")]
     Engine {
@@ -183,7 +194,14 @@ impl Error {
     }
 
     pub(crate) fn engine(action: impl fmt::Display) -> impl FnOnce(EngineError) -> Self {
-        move |source| Self::Engine { action: action.to_string(), source }
+        move |source| Self::of_engine(action.to_string(), source)
+    }
+
+    fn of_engine(action: String, source: EngineError) -> Self {
+        match source.kind() {
+            EngineErrorKind::LogRewound => Self::LogRewound { action, source },
+            _ => Self::Engine { action, source },
+        }
     }
 
     pub(crate) fn unreadable_receipt(engine: &'static str) -> impl FnOnce(serde_json::Error) -> Self {
@@ -218,7 +236,7 @@ impl Error {
 impl From<EngineError> for Error {
     /// For calls to an engine itself, which have no action of the store around them.
     fn from(source: EngineError) -> Self {
-        Self::Engine { action: source.operation().to_owned(), source }
+        Self::of_engine(source.operation().to_owned(), source)
     }
 }
 

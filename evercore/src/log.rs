@@ -188,10 +188,9 @@ impl Log {
         // An engine may stop on its way through events that the filter holds back.
         loop {
             let read = engine::LogRead { filter: filter.clone(), after: self.after, limit: limit.max(1) };
-            let page = self.store.engine_dyn().read_log(&read).await.map_err(|source| Error::Engine {
-                action: format!("read the log after position {}", read.after),
-                source,
-            })?;
+            let page = self.store.engine_dyn().read_log(&read).await;
+            let page =
+                page.map_err(Error::engine(format_args!("read the log after position {}", read.after)))?;
             let mut events = Vec::with_capacity(page.events.len());
             for event in page.events {
                 events.push(self.store.recorded(event).await?);

@@ -5,7 +5,7 @@
 //! themselves from time to time, so that one which is lost does no harm.
 
 mod hearer;
-mod task;
+pub(crate) mod task;
 mod teller;
 
 use std::time::Duration;

@@ -250,7 +250,8 @@ pub trait StorageEngine: fmt::Debug + Send + Sync + 'static {
     /// # Behavior
     ///
     /// - In an empty store it is [`Position::START`].
-    /// - Every commit that returned before the call is covered.
+    /// - Every commit that returned before the call is covered. An engine that reads a copy, which can be late,
+    ///   covers what the copy has, and says so in its documentation.
     ///
     /// # Errors
     ///
