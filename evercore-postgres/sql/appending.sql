@@ -1,12 +1,7 @@
--- The transactions that have begun to append to the log and have not ended. Where the log is replicated from
--- elsewhere, those are there: a standby, and a database that has subscribed to it.
-SELECT server.is_standby, lock.virtualtransaction AS transaction
-FROM (
-    SELECT
-        pg_is_in_recovery() OR EXISTS (
-            SELECT FROM pg_subscription_rel WHERE pg_subscription_rel.srrelid = '{schema}.events'::regclass
-        ) AS is_standby
-) AS server
+-- The transactions that have begun to append to the log and have not ended. Where the log is a copy, they are
+-- elsewhere.
+SELECT log_limit.position AS readable, lock.virtualtransaction AS transaction
+FROM {schema}.log_limit AS log_limit
 LEFT JOIN (
     SELECT pg_locks.virtualtransaction
     FROM pg_locks

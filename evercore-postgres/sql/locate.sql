@@ -27,7 +27,7 @@ found AS (
     FROM halving
 )
 SELECT
-    pg_is_in_recovery() AS is_standby,
+    (SELECT log_limit.position FROM {schema}.log_limit AS log_limit) AS readable,
     coalesce(
         (
             SELECT min(event.position) - 1

@@ -57,6 +57,7 @@ pub(crate) async fn write_in(
     changes: &Changes,
 ) -> Result<CommitOutcome, CommitError> {
     refuse_too_large(changes)?;
+    engine.refuse_subscribed()?;
     let query = engine.statements().commit(changes, Some(engine.store()));
     // Nothing is committed before the application does that, so nothing is in doubt here.
     match query.fetch_one(connection).await.map_err(Problem::from) {
@@ -87,6 +88,7 @@ pub(crate) async fn commit(
     refuse_too_large(changes)?;
     // What goes wrong up to here goes wrong before anything was sent.
     let mut connection = connections.lease(statements).await?;
+    connections.refuse_subscribed()?;
     let rows = connection.write(|| statements.commit(changes, None)).await.map_err(Problem::of_commit)?;
     first(&rows)
         .and_then(row::outcome)

@@ -47,8 +47,17 @@ pub(crate) enum Target {
 impl Target {
     /// The same, for connections of the doorbell, which can be told from others in `pg_stat_activity`.
     pub(crate) fn for_doorbell(&self) -> Self {
+        self.named_after("doorbell")
+    }
+
+    /// The same, for the connection that publishes the horizon.
+    pub(crate) fn for_horizon(&self) -> Self {
+        self.named_after("horizon")
+    }
+
+    fn named_after(&self, purpose: &str) -> Self {
         let options = self.options();
-        let name = format!("{} doorbell", options.get_application_name().unwrap_or(APPLICATION_NAME));
+        let name = format!("{} {purpose}", options.get_application_name().unwrap_or(APPLICATION_NAME));
         Self::Options(Box::new(options.application_name(&name)))
     }
 
@@ -79,6 +88,8 @@ pub(crate) struct Connections {
     store: OnceLock<String>,
     /// How many were made.
     made: AtomicU64,
+    /// Whether the last of them leads to where the tables come by a subscription.
+    is_subscribed: AtomicBool,
 }
 
 struct Idle {
@@ -90,7 +101,13 @@ impl Connections {
     pub(crate) fn new(target: Target, limits: Limits) -> Self {
         let permits = Semaphore::new(usize::try_from(limits.connections).unwrap_or(Semaphore::MAX_PERMITS));
         let (idle, closed, store) = (Mutex::default(), AtomicBool::new(false), OnceLock::new());
-        Self { target, limits, permits, idle, closed, store, made: AtomicU64::new(0) }
+        let (made, is_subscribed) = (AtomicU64::new(0), AtomicBool::new(false));
+        Self { target, limits, permits, idle, closed, store, made, is_subscribed }
+    }
+
+    /// Connections to the store with this id, and to no other.
+    pub(crate) fn to_store(store: &str, target: Target, limits: Limits) -> Self {
+        Self { store: OnceLock::from(store.to_owned()), ..Self::new(target, limits) }
     }
 
     pub(crate) fn target(&self) -> &Target {
@@ -130,9 +147,10 @@ impl Connections {
         let limit = self.limits.statement;
         let found = timeout(limit, inspection::inspect(&mut connection, statements)).await;
         let found = found.map_err(|_| Problem::NoAnswerWithin(limit))??;
-        if self.store.get_or_init(|| found.clone()) != &found {
+        if self.store.get_or_init(|| found.store.clone()) != &found.store {
             return Err(Problem::OtherStore);
         }
+        self.is_subscribed.store(found.is_subscribed, Ordering::SeqCst);
         self.made.fetch_add(1, Ordering::SeqCst);
         Ok(connection)
     }
@@ -206,6 +224,15 @@ impl Connections {
         }
     }
 
+    /// Refuses to write where the tables come from elsewhere: what is written here is not there, and in the way of what
+    /// comes.
+    pub(crate) fn refuse_subscribed(&self) -> Result<(), Problem> {
+        match self.is_subscribed.load(Ordering::SeqCst) {
+            true => Err(Problem::Subscribed),
+            false => Ok(()),
+        }
+    }
+
     /// Runs a statement on one of the connections.
     pub(crate) async fn fetch(
         &self,
@@ -221,7 +248,9 @@ impl Connections {
         statements: &Statements,
         query: impl Fn() -> Query<'q>,
     ) -> Result<Vec<PgRow>, Problem> {
-        self.lease(statements).await?.write(query).await
+        let mut connection = self.lease(statements).await?;
+        self.refuse_subscribed()?;
+        connection.write(query).await
     }
 
     /// Lets what is under way finish; nothing else is taken on.

@@ -18,11 +18,13 @@ use sqlx::{
 use crate::{
     commit,
     connections::{Connections, Target},
+    copy::CopiedHorizon,
     doorbell::SharedDoorbell,
     error::{ENGINE, Problem},
     horizon::Horizon,
     migrate,
     options::{Migration, PostgresEngineBuilder},
+    publishing::Publishing,
     read::{self, Log},
     row,
     schema::Schema,
@@ -40,6 +42,8 @@ pub struct PostgresEngine {
     /// The id of the store, by which transactions of another one are known.
     store: String,
     horizon: Horizon,
+    copied: CopiedHorizon,
+    publishing: Publishing,
     doorbell: SharedDoorbell,
     pool: OnceLock<PgPool>,
 }
@@ -100,6 +104,7 @@ impl PostgresEngine {
     pub(crate) async fn open(builder: PostgresEngineBuilder) -> Result<Self, Problem> {
         let (target, schema) = builder.resolve()?;
         let (statements, contacts) = (Statements::new(&schema), builder.contacts(&target)?);
+        let primary = builder.primary()?;
         let connections = Connections::new(target, builder.limits);
         let (mut first, limit) = (connections.connect().await?, builder.limits.statement);
         match builder.migration {
@@ -108,8 +113,11 @@ impl PostgresEngine {
         }
         let store = connections.adopt(first, &statements).await?.to_owned();
         let doorbell = SharedDoorbell::new(&store, contacts, builder.limits, statements.clone())?;
-        let (horizon, pool) = (Horizon::default(), OnceLock::new());
-        Ok(Self { connections, statements, schema, store, horizon, doorbell, pool })
+        let own = connections.target();
+        let publishing = Publishing::new(&store, own, primary.as_ref(), builder.limits, &statements);
+        let horizon = if builder.without_horizon { Horizon::off() } else { Horizon::default() };
+        let (copied, pool) = (CopiedHorizon::default(), OnceLock::new());
+        Ok(Self { connections, statements, schema, store, horizon, copied, publishing, doorbell, pool })
     }
 
     /// Connections to the same database for the application: for its own tables, and for transactions in which
@@ -142,6 +150,10 @@ impl PostgresEngine {
         &self.store
     }
 
+    pub(crate) fn refuse_subscribed(&self) -> Result<(), Problem> {
+        self.connections.refuse_subscribed()
+    }
+
     pub(crate) async fn fetch(&self, query: Query<'_>) -> Result<Vec<PgRow>, Problem> {
         self.connections.fetch(&self.statements, query).await
     }
@@ -158,7 +170,13 @@ impl PostgresEngine {
     }
 
     fn log(&self) -> Log<'_> {
-        Log { connections: &self.connections, statements: &self.statements, horizon: &self.horizon }
+        Log {
+            connections: &self.connections,
+            statements: &self.statements,
+            horizon: &self.horizon,
+            copied: &self.copied,
+            publishing: &self.publishing,
+        }
     }
 }
 
@@ -262,7 +280,7 @@ impl StorageEngine for PostgresEngine {
         if let Some(pool) = self.pool.get() {
             pool.close().await;
         }
-        self.doorbell.close().await;
+        tokio::join!(self.publishing.close(), self.doorbell.close());
         Ok(())
     }
 }

@@ -1,15 +1,17 @@
 //! What can go wrong inside, and what callers see of it.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use evercore::{
-    AggregateId, Sequence,
+    AggregateId, Position, Sequence,
     engine::{CommitError, EngineError, EngineErrorKind},
 };
 use sqlx::{
     error::DatabaseError,
     postgres::{PgDatabaseError, PgSeverity},
 };
+
+use crate::mark::Mark;
 
 /// The engine's name in errors and traces.
 pub(crate) const ENGINE: &str = "postgres";
@@ -49,12 +51,23 @@ pub(crate) enum Problem {
     SequenceBehind { head: i64, last_drawn: i64, repair: String },
     #[error("a new connection found another store than those before")]
     OtherStore,
-    #[error("the log ends at position {head}, but was read up to {known} before: the server lost events")]
-    Rewound { head: i64, known: i64 },
     #[error(
-        "the log is a copy, of a standby or by logical replication, which cannot tell what of it is settled; read it where it is written"
+        "at position {} there was {expected}, when it was read; now there is {}: the server has lost events, as after a failover to one that was behind, or a restore. Bring what was made of them back to the log, then open the store anew",
+        expected.position, Found(found)
     )]
-    Standby,
+    Rewound { expected: Mark, found: Option<Mark> },
+    #[error(
+        "this copy of the log goes to position {wanted} at least, and may be read up to {limit} since {within:?}: read the log where it is written too, or tell this engine where that is (primary_url). A transaction that has appended and stays open holds up readers everywhere. Tables that are replicated one by one must include horizon, in the same subscription as events"
+    )]
+    NoHorizon { limit: Position, wanted: Position, within: Duration },
+    #[error("the URL of the primary leads to a copy of the log; name the server on which it is written")]
+    NotPrimary,
+    #[error("the log is copied here by a subscription: write where it comes from")]
+    Subscribed,
+    #[error(
+        "statements of one connection are answered by different servers, some of which have a copy of the log: connect to one of them"
+    )]
+    ManyServers,
     #[error("{what} has the impossible value {value:?}")]
     Impossible { what: &'static str, value: String },
     #[error("the connection broke while the transaction was committed: it is as a whole, or not at all")]
@@ -71,13 +84,25 @@ pub(crate) enum Problem {
     Closed,
 }
 
+/// What is at a position.
+struct Found<'a>(&'a Option<Mark>);
+
+impl fmt::Display for Found<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(mark) => mark.fmt(f),
+            None => f.write_str("none"),
+        }
+    }
+}
+
 impl Problem {
     /// The public form; `operation` completes "cannot …".
     pub(crate) fn during(self, operation: &'static str) -> EngineError {
         EngineError::new(ENGINE, operation, self.kind(), self)
     }
 
-    fn kind(&self) -> EngineErrorKind {
+    pub(crate) fn kind(&self) -> EngineErrorKind {
         match self {
             Self::Server(error) => kind_of(error),
             Self::NoAnswerWithin(_) | Self::NoConnectionWithin(_) | Self::NotReachedWithin(_) => {
@@ -88,15 +113,18 @@ impl Problem {
             | Self::Sequence(_)
             | Self::OtherStore
             | Self::SequenceBehind { .. } => EngineErrorKind::Incompatible,
-            Self::NoAnswer | Self::Rewound { .. } | Self::Impossible { .. } => EngineErrorKind::Corrupt,
-            Self::OldServer(_) | Self::Encoding(_) | Self::Standby | Self::TooLarge { .. } => {
+            Self::NoAnswer | Self::Impossible { .. } => EngineErrorKind::Corrupt,
+            Self::Rewound { .. } => EngineErrorKind::LogRewound,
+            Self::NoHorizon { .. } => EngineErrorKind::NoHorizon,
+            Self::Subscribed => EngineErrorKind::ReadOnly,
+            Self::OldServer(_) | Self::Encoding(_) | Self::ManyServers | Self::TooLarge { .. } => {
                 EngineErrorKind::Unsupported
             }
             Self::ForeignTransaction => EngineErrorKind::Unsupported,
             Self::Outrun(_) => EngineErrorKind::Busy,
             Self::Closed => EngineErrorKind::Closed,
             Self::InDoubt(_) | Self::NotCommitted(_) => EngineErrorKind::Other,
-            Self::Url | Self::SchemaName(_) => EngineErrorKind::Misconfigured,
+            Self::Url | Self::SchemaName(_) | Self::NotPrimary => EngineErrorKind::Misconfigured,
         }
     }
 

@@ -66,14 +66,61 @@
 //! Writers pay nothing for this, and wait for nobody but those who change the same aggregates. Transactions that
 //! do not append hold up no reader, however long they are open; one that has appended does until it ends.
 //! When that takes longer than a second there is a warning (of `tracing`) that names the
-//! session. A standby does not know who is appending: reading the log there is
-//! [`Unsupported`](evercore::engine::EngineErrorKind::Unsupported). So is reading over a gap in a database whose
-//! log is the copy of another one's, by logical replication.
+//! session.
 //!
-//! This holds when rows enter `events` through [`commit`](evercore::Context::commit) and [`commit_in`] alone. When
-//! the server loses events that were read before, as a failover to a standby that lags behind can do, reading
-//! fails with [`Corrupt`](evercore::engine::EngineErrorKind::Corrupt) as long as the log is shorter than it was. When the sequence of positions is behind the
-//! log, as after a switch to a logical replica, new connections are refused with an error that names the `setval`.
+//! This holds when rows enter `events` through [`commit`](evercore::Context::commit) and [`commit_in`] alone. When the
+//! sequence of positions is behind the log, as after a switch to a logical replica, new connections are refused with an
+//! error that names the `setval`.
+//!
+//! # When events are lost
+//!
+//! A failover to a standby that lags behind, a restore, or a crash with `synchronous_commit = off` can take back events
+//! that were read already, and their positions are drawn again. So an engine remembers the furthest event that it has
+//! read, and each statement that reads the log finds out whether it is still there, at the price of one look-up and
+//! no round trip. When it is gone or another one, reading fails with [`Error::LogRewound`](evercore::Error::LogRewound),
+//! which names both, until the store is opened anew. This finds a lost tail of the log. It does not find
+//! an event that was lost from the middle, which can happen to one that was committed after others with higher positions.
+//!
+//! # Copies of the log
+//!
+//! A standby, or a database that has subscribed to the tables (logical replication), does not know who is appending. So
+//! all who read the log where it is written write down how far they have found it settled, in the table `horizon`, soon
+//! after they have read, at most every 10 ms and only when that has moved; nobody waits for it, and a role that may not
+//! write there leaves it to others. Readers of a copy go as far as the row says that came with the copy,
+//! and lose no event either.
+//!
+//! A copy is late, by its replication and by the time until somebody has read where the log is written:
+//!
+//! * [`read_log`](evercore::engine::StorageEngine::read_log) returns what the horizon covers, with one statement for a page.
+//!   Where that ends and the copy has more, it waits for the horizon to move.
+//! * [`head`](evercore::engine::StorageEngine::head) and [`locate`](evercore::engine::StorageEngine::locate) cover what the
+//!   copy had when they were called. A commit that returned before may not have come yet: that promise of the engine holds
+//!   where the log is written alone.
+//! * When the horizon does not move within the [statement timeout](PostgresEngineBuilder::statement_timeout), because
+//!   nobody reads where the log is written or a transaction that has appended stays open there, they fail with
+//!   [`NoHorizon`](evercore::engine::EngineErrorKind::NoHorizon), which is temporary.
+//!
+//! With [`primary_url`](PostgresEngineBuilder::primary_url) an engine on a copy needs nobody else: at the end of what it
+//! can read it has the log settled where it is written, and waits until that has come. Then every commit that
+//! returned before is covered here too, at the price of two statements there, which must be reached.
+//!
+//! A subscription has to bring all tables but `migrations`, `horizon` among them: only within one subscription do
+//! changes come in the order of their commits (also with `streaming = parallel`). Until the first copy of the tables
+//! is done, and when the horizon comes another way, there is none. Where the log is written (with
+//! `wal_level = logical`):
+//!
+//! ```sql
+#![doc = include_str!("../sql/publication.sql")]
+//! ```
+//!
+//! And where it is read, after the text of [`PostgresEngine::migrations_sql`] was applied:
+//!
+//! ```sql
+#![doc = include_str!("../sql/subscription.sql")]
+//! ```
+//!
+//! As long as it is subscribed, a store refuses to be written to. To go on there, end the subscription, set the sequence
+//! as the error says that opening the store fails with, and open all engines anew.
 //!
 //! # When a commit fails
 //!
@@ -143,13 +190,16 @@
 
 mod commit;
 mod connections;
+mod copy;
 mod doorbell;
 mod engine;
 mod error;
 mod horizon;
 mod inspection;
+mod mark;
 mod migrate;
 mod options;
+mod publishing;
 mod read;
 mod row;
 mod schema;

@@ -15,6 +15,7 @@ use crate::{
 const STEPS: &[(&str, &str)] = &[
     ("event store", include_str!("../migrations/0001_event_store.sql")),
     ("commit", include_str!("../migrations/0002_commit.sql")),
+    ("horizon", include_str!("../migrations/0003_horizon.sql")),
     ("subscriptions", include_str!("../migrations/0004_subscriptions.sql")),
 ];
 

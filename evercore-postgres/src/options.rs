@@ -40,6 +40,9 @@ pub struct PostgresEngineBuilder {
     pub(crate) limits: Limits,
     pub(crate) migration: Migration,
     listening: Listening,
+    primary: Option<String>,
+    without_telling: bool,
+    pub(crate) without_horizon: bool,
 }
 
 /// Where the database is, as the application says.
@@ -77,6 +80,9 @@ impl PostgresEngineBuilder {
             },
             migration: Migration::OnConnect,
             listening: Listening::Here,
+            primary: None,
+            without_telling: false,
+            without_horizon: false,
         }
     }
 
@@ -104,8 +110,8 @@ impl PostgresEngineBuilder {
 
     /// How many connections the engine uses at most for reading and committing, 10 unless said otherwise. On top
     /// come one for the reader that waits until the log is settled, one that tells other processes of commits and
-    /// one that listens for theirs, and those for transactions: they are those of the pool that was given, or of
-    /// one with as many.
+    /// one that listens for theirs, one that tells readers of copies how far the log is settled, and those for
+    /// transactions: they are those of the pool that was given, or of one with as many.
     pub fn pool_size(mut self, connections: NonZero<u32>) -> Self {
         self.limits.connections = connections.get();
         self
@@ -147,11 +153,37 @@ impl PostgresEngineBuilder {
         self
     }
 
+    /// For an engine that reads a copy of the store, a standby or a database that has subscribed to its tables: at this
+    /// URL is the database in which it is written. Readers who come to the end of the copy have the log settled there,
+    /// so that they get everything that was committed before, and need nobody who reads it there. It also listens for
+    /// commits there, unless told otherwise. The role must be one that may commit.
+    pub fn primary_url(mut self, url: &str) -> Self {
+        self.primary = Some(url.to_owned());
+        self
+    }
+
     /// Leaves the schema alone, for roles that may not create tables, and for people who migrate in a step of
     /// their own: with [`PostgresEngine::migrate`] or with the text of [`PostgresEngine::migrations_sql`]. A
     /// schema of another version is refused.
     pub fn without_migration(mut self) -> Self {
         self.migration = Migration::Manual;
+        self
+    }
+
+    /// Reads what can be seen and waits for nobody, so that events are lost: for tests that check that they would
+    /// notice.
+    #[cfg(feature = "fault-injection")]
+    #[doc(hidden)]
+    pub fn without_horizon(mut self) -> Self {
+        self.without_horizon = true;
+        self
+    }
+
+    /// Does not tell other processes of commits: for measuring what it costs.
+    #[cfg(feature = "fault-injection")]
+    #[doc(hidden)]
+    pub fn without_telling(mut self) -> Self {
+        self.without_telling = true;
         self
     }
 
@@ -182,11 +214,18 @@ impl PostgresEngineBuilder {
     /// Where to be in contact with other processes.
     pub(crate) fn contacts(&self, target: &Target) -> Result<Contacts, Problem> {
         let hear = match &self.listening {
-            Listening::Here => Some(target.clone()),
+            Listening::Here => Some(self.primary()?.unwrap_or_else(|| target.clone())),
             Listening::At(url) => Some(Target::Options(Box::new(self.options(url)?))),
             Listening::Nowhere => None,
         };
-        Ok(Contacts { tell: target.clone(), hear })
+        let tell = (!self.without_telling).then(|| target.clone());
+        Ok(Contacts { tell, hear })
+    }
+
+    /// Where the log is written, if that was said.
+    pub(crate) fn primary(&self) -> Result<Option<Target>, Problem> {
+        let options = self.primary.as_deref().map(|url| self.options(url)).transpose()?;
+        Ok(options.map(|options| Target::Options(Box::new(options))))
     }
 
     /// Nothing of the URL stands in the error: it may hold a password.

@@ -6,7 +6,7 @@ use evercore::{
 };
 use sqlx::{ColumnIndex, Row as _, ValueRef as _, postgres::PgRow};
 
-use crate::{error::Problem, time};
+use crate::{error::Problem, mark::Mark, time};
 
 /// One row of a load.
 #[derive(Debug)]
@@ -105,14 +105,37 @@ fn position(row: &PgRow, column: &str) -> Result<Option<Position>, Problem> {
     Ok(row.try_get::<Option<i64>, _>(column)?.map(Position::new))
 }
 
-/// Refuses what a server in recovery says about the log: it does not know who is appending on the primary.
-/// Each statement that reads the log says in its first column whether the server is.
-pub(crate) fn refuse_standby(rows: &[PgRow]) -> Result<&PgRow, Problem> {
-    let first = rows.first().ok_or(Problem::NoAnswer)?;
-    match first.try_get(0)? {
-        true => Err(Problem::Standby),
-        false => Ok(first),
-    }
+/// How far a server lets its log be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Limit {
+    /// As far as it is settled: the log is written there.
+    Settled,
+    /// Up to here: it is a copy.
+    Published(Position),
+}
+
+/// Of each statement that reads the log, in the first column; `None` when what was read before is not there.
+pub(crate) fn limit(rows: &[PgRow]) -> Result<Option<Limit>, Problem> {
+    Ok(match rows.first().ok_or(Problem::NoAnswer)?.try_get(0)? {
+        None => Some(Limit::Settled),
+        Some(-1_i64) => None,
+        Some(position) => Some(Limit::Published(Position::new(position))),
+    })
+}
+
+/// Of `head`.
+pub(crate) fn head(row: &PgRow) -> Result<Mark, Problem> {
+    mark(row, Position::new(row.try_get("position")?))
+}
+
+/// The event that the rest of the row names.
+pub(crate) fn mark(row: &PgRow, position: Position) -> Result<Mark, Problem> {
+    let aggregate = AggregateId::new(row.try_get("aggregate_id")?);
+    let recorded_at = match row.try_get_raw("recorded_at")?.is_null() {
+        true => None,
+        false => Some(timestamp(row, "recorded_at")?),
+    };
+    Ok(Mark { position, aggregate, sequence: Sequence::new(row.try_get("sequence")?), recorded_at })
 }
 
 /// Of `codec, payload`, which begin at `index`.

@@ -9,7 +9,7 @@ use evercore::{
 };
 use sqlx::{Postgres, SqlStr, postgres::PgArguments};
 
-use crate::{schema::Schema, time::Time};
+use crate::{mark::Mark, schema::Schema, time::Time};
 
 /// A statement with its parameters.
 pub(crate) type Query<'q> = sqlx::query::Query<'q, Postgres, PgArguments>;
@@ -50,6 +50,8 @@ texts! {
     log_between = "log_between";
     log_of_aggregate = "log_of_aggregate";
     head = "head";
+    event_at = "event_at";
+    publish = "publish";
     appending = "appending";
     sessions = "sessions";
     locate = "locate";
@@ -181,13 +183,13 @@ impl Statements {
             .bind(i64::from(limit))
     }
 
-    /// What can be seen of the log after a position.
-    pub(crate) fn log_after<'q>(&self, after: Position, limit: u32) -> Query<'q> {
-        sqlx::query(self.log_after.clone()).bind(after.get()).bind(i64::from(limit))
+    /// What can be seen of the log after a position. `last` was read before.
+    pub(crate) fn log_after<'q>(&self, after: Position, limit: u32, last: Mark) -> Query<'q> {
+        bind_mark(sqlx::query(self.log_after.clone()).bind(after.get()).bind(i64::from(limit)), last)
     }
 
-    /// The wanted events of a stretch of the log.
-    pub(crate) fn log_between<'q>(&self, read: &'q LogRead, end: Position) -> Query<'q> {
+    /// The wanted events of a stretch of the log. `last` was read before.
+    pub(crate) fn log_between<'q>(&self, read: &'q LogRead, end: Position, last: Mark) -> Query<'q> {
         let text = match read.filter.aggregate {
             Some(_) => &self.log_of_aggregate,
             None => &self.log_between,
@@ -200,15 +202,26 @@ impl Statements {
             .bind(aggregates.map(|types| column(types, |id| narrow(id.get()))))
             .bind(events.map(|types| column(types, |id| narrow(id.get()))))
             .bind(i64::from(read.limit));
+        let query = bind_mark(query, last);
         match read.filter.aggregate {
             Some(aggregate) => query.bind(aggregate.get()),
             None => query,
         }
     }
 
-    /// The last position, and how many events follow one.
-    pub(crate) fn head<'q>(&self, known: Position) -> Query<'q> {
-        sqlx::query(self.head.clone()).bind(known.get())
+    /// The last event, and how many events follow a position. `last` was read before.
+    pub(crate) fn head<'q>(&self, known: Position, last: Mark) -> Query<'q> {
+        bind_mark(sqlx::query(self.head.clone()).bind(known.get()), last)
+    }
+
+    /// Which event is at a position.
+    pub(crate) fn event_at<'q>(&self, position: Position) -> Query<'q> {
+        sqlx::query(self.event_at.clone()).bind(position.get())
+    }
+
+    /// Says that the log is settled up to an event.
+    pub(crate) fn publish<'q>(&self, settled: Mark) -> Query<'q> {
+        bind_mark(sqlx::query(self.publish.clone()), settled)
     }
 
     /// The transactions that are appending.
@@ -230,6 +243,14 @@ impl Statements {
     pub(crate) fn notify<'q>(&self, channel: &'q str) -> Query<'q> {
         sqlx::query(self.notify.clone()).bind(channel)
     }
+}
+
+fn bind_mark<'q>(query: Query<'q>, mark: Mark) -> Query<'q> {
+    query
+        .bind(mark.position.get())
+        .bind(mark.aggregate.get())
+        .bind(mark.sequence.get())
+        .bind(mark.recorded_at.map(Time))
 }
 
 fn bind_aggregates<'q>(query: Query<'q>, changes: &'q [AggregateChange]) -> Query<'q> {

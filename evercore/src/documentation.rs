@@ -20,6 +20,8 @@ pub mod decisions {
     pub mod _0007_an_alias_of_an_aggregate_stays_its_stored_name {}
     #[doc = include_str!("../docs/decisions/0008-foreign-keys-on-postgresql.md")]
     pub mod _0008_foreign_keys_on_postgresql {}
+    #[doc = include_str!("../docs/decisions/0009-readers-publish-the-horizon.md")]
+    pub mod _0009_readers_publish_the_horizon {}
     #[doc = include_str!("../docs/decisions/0010-payloads-are-bytes-on-postgresql.md")]
     pub mod _0010_payloads_are_bytes_on_postgresql {}
     #[doc = include_str!("../docs/decisions/0012-an-index-of-types-on-postgresql.md")]

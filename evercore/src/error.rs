@@ -202,18 +202,6 @@ pub enum Error {
         /// What the handler, or the decoder, says.
         source: Box<dyn StdError + Send + Sync>,
     },
-    /// The store has lost events that the subscription has seen, and their positions may be used for others: it
-    /// was restored, or failed over to a copy that lagged behind. Reset the subscription to a position from
-    /// where events may come twice.
-    #[error(
-        "the log was rewound: the event at position {position}, which the subscription {name:?} has seen, is another one or gone"
-    )]
-    LogRewound {
-        /// The subscription.
-        name: Box<str>,
-        /// Where the event was.
-        position: Position,
-    },
     /// The subscription did not come so far in the time allowed.
     #[error("the subscription {name:?} did not reach position {position} in time, it is at {cursor}")]
     WaitTimedOut {
@@ -230,6 +218,17 @@ pub enum Error {
     WaitsForItself {
         /// What was to be done.
         action: &'static str,
+    },
+    /// Events that were read from the log are gone, or others are in their places, as after a restore or a failover to
+    /// a server that was behind. The source names them. What was made of such events is ahead of the log, so
+    /// nothing more is read: bring that back to the log, begin again before the events that were lost (subscriptions
+    /// by [`reset`](crate::Subscription::reset)), and open the store anew.
+    #[error("cannot {action}: the log is not the one that was read before")]
+    LogRewound {
+        /// What was being done.
+        action: String,
+        /// What was read, and what is there now.
+        source: EngineError,
     },
     /// The engine failed.
     #[error("cannot {action}")]
@@ -261,7 +260,14 @@ impl Error {
     }
 
     pub(crate) fn engine(action: impl fmt::Display) -> impl FnOnce(EngineError) -> Self {
-        move |source| Self::Engine { action: action.to_string(), source }
+        move |source| Self::of_engine(action.to_string(), source)
+    }
+
+    fn of_engine(action: String, source: EngineError) -> Self {
+        match source.kind() {
+            EngineErrorKind::LogRewound => Self::LogRewound { action, source },
+            _ => Self::Engine { action, source },
+        }
     }
 
     pub(crate) fn unreadable_receipt(engine: &'static str) -> impl FnOnce(serde_json::Error) -> Self {
@@ -296,7 +302,7 @@ impl Error {
 impl From<EngineError> for Error {
     /// For calls to an engine itself, which have no action of the store around them.
     fn from(source: EngineError) -> Self {
-        Self::Engine { action: source.operation().to_owned(), source }
+        Self::of_engine(source.operation().to_owned(), source)
     }
 }
 

@@ -126,8 +126,7 @@ impl Selection {
         limit: u32,
     ) -> Result<LogPage> {
         let engine = self.store.engine_dyn();
-        let failed =
-            |source| Error::Engine { action: format!("read the log after position {after}"), source };
+        let failed = |error| Error::engine(format_args!("read the log after position {after}"))(error);
         match filter {
             Some(filter) => engine.read_log(&LogRead { filter, after, limit }).await.map_err(failed),
             None => Ok(LogPage { events: Vec::new(), end: engine.head().await.map_err(failed)?.max(after) }),

@@ -12,7 +12,7 @@ use super::FAREWELL;
 /// A task that begins with the first signal, and is to end when this is dropped or closed. It sees both at its end
 /// of a channel: a signal as a change, of which several may be seen as one, and the end as the channel's.
 #[derive(Default)]
-pub(super) struct Task(Mutex<State>);
+pub(crate) struct Task(Mutex<State>);
 
 #[derive(Default)]
 enum State {
@@ -28,7 +28,7 @@ enum State {
 impl Task {
     /// Signals the task, and starts it if it does not run: because it was not needed before, or the runtime that it
     /// ran in is gone. Outside of a runtime it cannot start.
-    pub(super) fn signal<F>(&self, work: impl FnOnce(watch::Receiver<()>) -> F)
+    pub(crate) fn signal<F>(&self, work: impl FnOnce(watch::Receiver<()>) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -48,7 +48,7 @@ impl Task {
     }
 
     /// Lets the task end, for which it has a moment.
-    pub(super) async fn close(&self) {
+    pub(crate) async fn close(&self) {
         let state = mem::replace(&mut *self.state(), State::Closed);
         let State::Running { signals, mut work } = state else { return };
         drop(signals);

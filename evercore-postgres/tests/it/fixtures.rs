@@ -55,9 +55,26 @@ impl Place {
 }
 
 impl Place {
+    /// A role that may read everything and write nothing, and its URL. It belongs to the server.
+    pub(crate) async fn reading_role(&self) -> (String, String) {
+        let role = format!("reader{}", self.database().replace('_', ""));
+        let statements = format!(
+            "CREATE ROLE {role} LOGIN PASSWORD 'secret'; GRANT USAGE ON SCHEMA evercore TO {role};
+            GRANT SELECT ON ALL TABLES IN SCHEMA evercore TO {role};
+            GRANT SELECT ON ALL SEQUENCES IN SCHEMA evercore TO {role}"
+        );
+        run(&mut self.session().await, statements).await;
+        let url = self.url_as(&role, "secret");
+        (role, url)
+    }
+
     /// Waits until a reader has looked up who is appending several times, and has not gone on.
     pub(crate) async fn is_asked_who_is_appending<T>(&self, reading: &JoinHandle<T>) {
-        let mut session = self.session().await;
+        Self::is_asked_on(self.session().await, reading).await;
+    }
+
+    /// The same, as a session sees it.
+    pub(crate) async fn is_asked_on<T>(mut session: PgConnection, reading: &JoinHandle<T>) {
         let looking = "SELECT count(*) FROM pg_stat_activity
             WHERE datname = current_database() AND query LIKE '%pg_locks%' AND pid <> pg_backend_pid()
                 AND query_start > clock_timestamp() - interval '20 ms'";

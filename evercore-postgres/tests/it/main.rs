@@ -1,7 +1,9 @@
 //! What only this database has: sessions side by side, roles, several stores, the wire.
 
 mod commits;
+mod copies;
 mod database;
+mod divided;
 mod doorbell;
 mod failures;
 mod filters;
@@ -9,12 +11,15 @@ mod fixtures;
 mod horizon;
 mod open;
 mod plans;
+mod publishing;
 mod random_writers;
+mod rewound;
 mod roles;
 mod round_trips;
 mod servers;
 mod stalls;
 mod starts;
+mod subscribed;
 mod subscriptions;
 mod transactions;
 mod versions;

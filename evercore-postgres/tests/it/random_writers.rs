@@ -1,4 +1,4 @@
-//! Writers that commit late, roll back and come in bulk, beside readers: every event comes once, in order.
+//! Writers that commit late, roll back and come in bulk, and readers beside them, for runs that no other place makes.
 
 use std::{
     collections::HashMap,
@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use evercore::{
@@ -14,16 +14,13 @@ use evercore::{
     engine::{EventFilter, LogRead, StorageEngine, StoredEvent, TransactionalEngine},
 };
 use evercore_postgres::PostgresEngine;
-use sqlx::PgConnection;
+use sqlx::{Connection as _, PgConnection};
 
-use crate::fixtures::{Place, TestResult, Types, append, define, new_id};
-
-const WRITERS: u64 = 16;
-const DURATION: Duration = Duration::from_secs(4);
+use crate::fixtures::{Place, Types, append, new_id};
 
 /// Commits until the time is up: half of them at once, half in transactions that do other things between drawing a
 /// position and their end. Some of these are rolled back, and some have begun long before.
-async fn write(engine: Arc<PostgresEngine>, types: Types, seed: u64, until: Instant) {
+pub(crate) async fn write(engine: Arc<PostgresEngine>, types: Types, seed: u64, until: Instant) {
     let mut random = fastrand::Rng::with_seed(seed);
     let id = new_id(&engine).await;
     let mut version = 0;
@@ -59,7 +56,7 @@ async fn do_something_else(transaction: &mut PgConnection, statements: u8) {
 }
 
 /// Reads pages of random sizes until the head that is there when the writers have ended.
-async fn read(
+pub(crate) async fn read(
     engine: Arc<PostgresEngine>,
     filter: EventFilter,
     seed: u64,
@@ -85,8 +82,8 @@ async fn read(
 }
 
 /// How many events a reader gets that trusts positions.
-async fn read_naively(place: Arc<Place>, ended: Arc<AtomicBool>) -> usize {
-    let mut session = place.session().await;
+pub(crate) async fn read_naively(url: String, ended: Arc<AtomicBool>) -> usize {
+    let mut session = PgConnection::connect(&url).await.expect("a session");
     let (mut count, mut after) = (0, 0_i64);
     loop {
         let last_round = ended.load(Ordering::SeqCst);
@@ -101,52 +98,24 @@ async fn read_naively(place: Arc<Place>, ended: Arc<AtomicBool>) -> usize {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn readers_get_every_event_once_and_in_order() -> TestResult {
-    let seed = fastrand::u64(..);
-    println!("seed {seed}");
-    let place = Arc::new(Place::new().await);
-    let connections = std::num::NonZero::new(16).ok_or("it is not zero")?;
-    let opened = PostgresEngine::builder().url(&place.url()).pool_size(connections).connect().await?;
-    let writer = Arc::new(opened);
-    let types = define(&writer).await;
-    let ended = Arc::new(AtomicBool::new(false));
-
-    let by_type = EventFilter { event_types: Some([types.created].into()), ..EventFilter::default() };
-    // Two readers share an engine, and what it knows of the log.
-    let (shared, own) = (Arc::new(place.engine().await), Arc::new(place.engine().await));
-    let readers =
-        [(Arc::clone(&shared), EventFilter::default()), (shared, by_type), (own, EventFilter::default())];
-    let readers =
-        readers.map(|(engine, filter)| tokio::spawn(read(engine, filter, seed, Arc::clone(&ended))));
-    let naive = tokio::spawn(read_naively(Arc::clone(&place), Arc::clone(&ended)));
-    let until = Instant::now() + DURATION;
-    let writers: Vec<_> = (0..WRITERS)
-        .map(|number| tokio::spawn(write(Arc::clone(&writer), types, seed.wrapping_add(number), until)))
-        .collect();
-    for writer in writers {
-        writer.await?;
-    }
-    ended.store(true, Ordering::SeqCst);
-
-    let stored: Vec<i64> = sqlx::query_scalar("SELECT position FROM evercore.events ORDER BY position")
+/// The positions of all events that are there.
+pub(crate) async fn stored(place: &Place) -> Vec<i64> {
+    sqlx::query_scalar("SELECT position FROM evercore.events ORDER BY position")
         .fetch_all(&mut place.session().await)
-        .await?;
-    for reader in readers {
-        let events = reader.await?;
-        let positions: Vec<_> = events.iter().map(|event| event.position.get()).collect();
-        assert!(positions.is_sorted_by(|one, next| one < next), "nothing twice, nothing in another order");
-        assert_eq!(positions.len(), stored.len(), "nothing is missing");
-        assert_eq!(positions, stored);
-        let mut versions = HashMap::new();
-        for event in events {
-            let version = versions.entry(event.aggregate_id).or_insert(0);
-            assert_eq!(event.sequence.get(), *version + 1, "the events of an aggregate come in order");
-            *version += 1;
-        }
+        .await
+        .expect("positions")
+}
+
+/// A reader got every event once, and in order.
+pub(crate) fn is_complete(events: &[StoredEvent], stored: &[i64]) {
+    let positions: Vec<_> = events.iter().map(|event| event.position.get()).collect();
+    assert!(positions.is_sorted_by(|one, next| one < next), "nothing twice, nothing in another order");
+    assert_eq!(positions.len(), stored.len(), "nothing is missing");
+    assert_eq!(positions, stored);
+    let mut versions = HashMap::new();
+    for event in events {
+        let version = versions.entry(event.aggregate_id).or_insert(0);
+        assert_eq!(event.sequence.get(), *version + 1, "the events of an aggregate come in order");
+        *version += 1;
     }
-    let naive = naive.await?;
-    println!("{} events, of which a naive reader got {naive}", stored.len());
-    assert!(naive < stored.len(), "a naive reader loses events, or the run shows nothing");
-    Ok(())
 }

@@ -64,8 +64,8 @@ async fn pass_on(client: TcpStream, server: TcpStream, asked: Arc<AtomicUsize>) 
     count(from_client, to_server, asked).await
 }
 
-/// Reads message by message. The first has no type, and says what the connection is called: that of the doorbell, which
-/// is used after a commit and not for it, is not counted. Then `S` asks for the answer to all before it, and `Q` is a
+/// Reads message by message. The first has no type, and says what the connection is called: those of the doorbell
+/// and the horizon, which are used after an operation and not for it, are not counted. Then `S` asks for the answer to all before it, and `Q` is a
 /// statement that wants one at once.
 async fn count(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, asked: Arc<AtomicUsize>) -> io::Result<()> {
     let (mut is_first, mut is_counted) = (true, true);
@@ -84,7 +84,10 @@ async fn count(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, asked: Arc<Atomi
         message.resize(body + length as usize - 4, 0);
         from.read_exact(&mut message[body..]).await?;
         if mem::take(&mut is_first) {
-            is_counted = !String::from_utf8_lossy(&message).contains("\0evercore doorbell\0");
+            let message = String::from_utf8_lossy(&message);
+            is_counted = !["doorbell", "horizon"]
+                .iter()
+                .any(|purpose| message.contains(&format!("\0evercore {purpose}\0")));
         }
         to.write_all(&message).await?;
     }

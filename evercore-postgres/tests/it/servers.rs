@@ -6,71 +6,40 @@ use std::sync::{
 };
 
 use evercore::{
-    AggregateId, Position,
-    engine::{
-        CommitError, EngineErrorKind, EventFilter, LogRead, StorageEngine, Timestamp, TransactionalEngine,
-        TypeNames,
-    },
+    AggregateId,
+    engine::{CommitError, StorageEngine, TransactionalEngine},
 };
 use evercore_postgres::PostgresEngine;
 use xtask::postgres::{Options, PrivateServer, Server};
 
-use crate::fixtures::{
-    Place, TestResult, Types, append, commit_new, define, load, log, new_id, run, write_new,
-};
+use crate::fixtures::{Place, TestResult, Types, append, commit_new, define, load, log, run, write_new};
 
 /// What blocks, beside the runtime.
-async fn blocking<T: Send + 'static>(call: impl FnOnce() -> xtask::Result<T> + Send + 'static) -> T {
+pub(crate) async fn blocking<T: Send + 'static>(
+    call: impl FnOnce() -> xtask::Result<T> + Send + 'static,
+) -> T {
     tokio::task::spawn_blocking(call).await.expect("it does not panic").expect("it works")
 }
 
-async fn private() -> Arc<PrivateServer> {
+pub(crate) async fn private() -> Arc<PrivateServer> {
     Arc::new(blocking(|| Server::private(&Options::new())).await)
 }
 
-async fn place_on(server: &Arc<PrivateServer>) -> Place {
+pub(crate) async fn place_on(server: &Arc<PrivateServer>) -> Place {
     let server = Arc::clone(server);
     Place::of(blocking(move || server.create_database()).await)
 }
 
-#[tokio::test]
-async fn a_standby_serves_aggregates_and_refuses_the_log() -> TestResult {
-    let primary = private().await;
-    let place = place_on(&primary).await;
-    let writer = place.engine().await;
-    let types = define(&writer).await;
-    let id = new_id(&writer).await;
-    writer.commit(&append(types, id, 0, 2)).await.expect("a commit");
+pub(crate) async fn standby_of(primary: &Arc<PrivateServer>) -> Arc<PrivateServer> {
+    let primary = Arc::clone(primary);
+    Arc::new(blocking(move || primary.standby(&Options::new())).await)
+}
 
-    let standby = {
-        let primary = Arc::clone(&primary);
-        blocking(move || primary.standby(&Options::new())).await
-    };
-    let url = standby.url();
-    let (base, _) = url.rsplit_once('/').ok_or("a URL with a database")?;
-    let reader = PostgresEngine::connect(&format!("{base}/{}", place.database())).await?;
-    define(&reader).await;
-    assert_eq!(load(&reader, id).await.map(|found| found.events.len()), Some(2));
-
-    let everything = LogRead { filter: EventFilter::default(), after: Position::START, limit: 10 };
-    let some = EventFilter { event_types: Some([types.created].into()), ..EventFilter::default() };
-    let some = LogRead { filter: some, ..everything.clone() };
-    let errors = [
-        reader.read_log(&everything).await.err(),
-        reader.read_log(&some).await.err(),
-        reader.head().await.err(),
-        reader.locate(Timestamp::now()).await.err(),
-    ];
-    for error in errors {
-        assert_eq!(error.map(|error| error.kind()), Some(EngineErrorKind::Unsupported));
-    }
-    let unknown = TypeNames { aggregates: vec!["other".into()], events: vec![] };
-    assert_eq!(
-        reader.define_types(&unknown).await.err().map(|error| error.kind()),
-        Some(EngineErrorKind::ReadOnly)
-    );
-    reader.close().await?;
-    Ok(())
+/// Where the copy of a place is on another server.
+pub(crate) fn url_on(server: &PrivateServer, place: &Place) -> String {
+    let url = server.url();
+    let (base, _) = url.rsplit_once('/').expect("a URL with a database");
+    format!("{base}/{}", place.database())
 }
 
 /// Commits new aggregates until told to stop, and says which were answered and which are in doubt. After an error

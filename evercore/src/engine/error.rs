@@ -37,6 +37,12 @@ pub enum EngineErrorKind {
     Incompatible,
     /// Stored data contradicts itself.
     Corrupt,
+    /// Events that were read are gone, or others are in their places: the store was replaced by an older copy of
+    /// itself. Stays so until the engine is opened anew.
+    LogRewound,
+    /// The log is a copy, and nothing says how far it can be read without missing an event. Temporary: it ends
+    /// when somebody reads the log where it is written.
+    NoHorizon,
     /// The engine was closed.
     Closed,
     /// The engine cannot do this, or not as it was opened.
@@ -79,7 +85,10 @@ impl EngineError {
     pub fn is_temporary(&self) -> bool {
         matches!(
             self.kind(),
-            EngineErrorKind::Busy | EngineErrorKind::ConnectionLost | EngineErrorKind::Timeout
+            EngineErrorKind::Busy
+                | EngineErrorKind::ConnectionLost
+                | EngineErrorKind::Timeout
+                | EngineErrorKind::NoHorizon
         )
     }
 }
@@ -95,6 +104,8 @@ impl fmt::Display for EngineError {
             EngineErrorKind::Misconfigured => "it is not configured correctly",
             EngineErrorKind::Incompatible => "it is not a store that this version can read",
             EngineErrorKind::Corrupt => "stored data is corrupt",
+            EngineErrorKind::LogRewound => "events that were read are not there any more",
+            EngineErrorKind::NoHorizon => "it is not known how far this copy of the log can be read",
             EngineErrorKind::Closed => "the engine is closed",
             EngineErrorKind::Unsupported => "it is not supported",
             EngineErrorKind::Other => return write!(f, "{} cannot {}", self.engine(), self.operation()),

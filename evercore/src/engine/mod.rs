@@ -255,7 +255,8 @@ pub trait StorageEngine: SubscriptionEngine {
     /// # Behavior
     ///
     /// - In an empty store it is [`Position::START`].
-    /// - Every commit that returned before the call is covered.
+    /// - Every commit that returned before the call is covered. An engine that reads a copy, which can be late,
+    ///   covers what the copy has, and says so in its documentation.
     ///
     /// # Errors
     ///

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     Error, EventStore, Position, RecordedEvent, Result,
-    engine::{EventFilter, LogRead, StoredFailedDelivery},
+    engine::{EngineError, EngineErrorKind, EventFilter, LogRead, StoredFailedDelivery},
 };
 
 /// How many failed deliveries are read at once.
@@ -82,8 +82,16 @@ impl EventStore {
         let page = page.map_err(Error::engine(format_args!("read the event at position {position}")))?;
         match page.events.into_iter().next() {
             Some(event) if event.position == position => self.recorded(event).await,
-            _ => Err(Error::LogRewound { name: name.into(), position }),
+            _ => Err(self.lost_event(name, position)),
         }
+    }
+
+    /// The error that an event which a subscription has seen is not there any more.
+    pub(super) fn lost_event(&self, subscription: &str, position: Position) -> Error {
+        let problem = format!("the event at position {position} is gone, or another one is in its place");
+        let kind = EngineErrorKind::LogRewound;
+        let source = EngineError::new(self.engine_dyn().name(), "find an event again", kind, problem);
+        Error::LogRewound { action: format!("go on with the subscription {subscription:?}"), source }
     }
 }
 

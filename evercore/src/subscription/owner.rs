@@ -179,7 +179,7 @@ impl Owned {
         if found == Some(anchor) {
             return Ok(());
         }
-        Err(Error::LogRewound { name: self.claimed.name.as_str().into(), position: anchor.position })
+        Err(self.store.lost_event(&self.claimed.name, anchor.position))
     }
 
     pub(super) fn failed(&self, what: &'static str, error: OwnerError) -> Error {

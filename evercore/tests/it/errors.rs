@@ -125,6 +125,17 @@ async fn debug_is_as_readable_as_display() {
 }
 
 #[test]
+fn a_log_that_was_rewound_is_an_error_of_its_own() {
+    let failed =
+        |kind| Error::from(EngineError::new("files", "read the log", kind, "event 3 of aggregate 7 is gone"));
+    let error = failed(EngineErrorKind::LogRewound);
+    assert!(matches!(&error, Error::LogRewound { source, .. } if !source.is_temporary()), "{error:?}");
+    assert_eq!(error.to_string(), "cannot read the log: the log is not the one that was read before");
+    assert!(matches!(failed(EngineErrorKind::Corrupt), Error::Engine { .. }));
+    assert!(failed(EngineErrorKind::NoHorizon).is_temporary(), "somebody may say it a little later");
+}
+
+#[test]
 fn debug_of_a_payload_shows_json_as_text() {
     assert_eq!(format!("{:?}", json("{\"number\":1}")), "Payload({\"number\":1})");
     for payload in [Payload::new(Codec::JSON, vec![0xff]), Payload::new(Codec::new(7), vec![b'a'])] {

@@ -167,10 +167,7 @@ async fn a_log_that_was_rewound_is_noticed_at_the_start() {
     assert_eq!(Runner::to_head(&store, "s", durable(&store)).await, [1, 2, 3]);
     engine.lose(3);
     let ended = Runner::of(durable(&store)).ended().await;
-    assert!(
-        matches!(&ended, Err(Error::LogRewound { name, position }) if &**name == "s" && position.get() == 3),
-        "{ended:?}"
-    );
+    assert!(matches!(&ended, Err(Error::LogRewound { action, .. }) if action.contains("\"s\"")), "{ended:?}");
     let anew = durable(&store).reset(StartFrom::After(Position::new(1)));
     let mut runner = Runner::of(anew);
     assert_eq!(runner.next().await, [2]);
