@@ -99,11 +99,11 @@ impl Candidate {
         let mut patience = Patience::default();
         // The first time it is tried without a look.
         let mut held = None;
+        // Heard from before the claim, and before each look, so that no release is missed.
+        let released = hub.released.notified();
+        tokio::pin!(released);
+        released.as_mut().enable();
         loop {
-            // Heard from before the look on, so that no release is missed.
-            let released = hub.released.notified();
-            tokio::pin!(released);
-            released.as_mut().enable();
             let wait = match held {
                 Some(wait) => wait,
                 // Not cut off by a shutdown: what was claimed has to be given up.
@@ -125,12 +125,14 @@ impl Candidate {
                 true => (wait, Duration::ZERO),
                 false => (self.poll_interval / 2, self.poll_interval / 2),
             };
-            let pause = timeout(pause.max(SHORTEST_PAUSE), released);
+            let pause = timeout(pause.max(SHORTEST_PAUSE), released.as_mut());
             let age = match shutdown.or(pause).await {
                 Some(Ok(())) => Duration::ZERO,
                 Some(Err(_)) => age,
                 None => return Ok(None),
             };
+            released.set(hub.released.notified());
+            released.as_mut().enable();
             let look = hub.lookout.held(&self.store, &self.name, owner, age);
             held = match shutdown.or(look).await {
                 Some(Ok(held)) => held,

@@ -109,6 +109,34 @@ async fn who_stands_by_takes_over_at_once_after_a_release() {
 }
 
 #[tokio::test]
+async fn who_stands_by_hears_of_a_release_while_it_looks() {
+    let engine = FaultyEngine::new();
+    let store = open(engine.clone()).await;
+    let (first, other) = (Runner::of(durable(&store).lease(NEVER)), Runner::of(store.subscription("other")));
+    for name in ["s", "other"] {
+        soon(store.wait_until_caught_up(name, LONG)).await.unwrap();
+        while status(&store, name).await.owner.is_none() {
+            tokio::task::yield_now().await;
+        }
+    }
+    let claims = engine.calls(Op::Claim);
+    let mut second = Runner::of(durable(&store).lease(NEVER).standby());
+    while engine.calls(Op::Claim) == claims {
+        tokio::task::yield_now().await;
+    }
+    // Another release makes it look, and what it sees is old when it sees it.
+    let gate = Gate::new();
+    engine.disturb(Op::List, [Fault::After(gate.clone())]);
+    assert!(other.stop().await.is_empty());
+    soon(gate.reached()).await;
+    assert!(first.stop().await.is_empty());
+    gate.open();
+    deposit(&store, 1).await;
+    assert_eq!(second.next().await, [1]);
+    assert!(second.stop().await.is_empty());
+}
+
+#[tokio::test]
 async fn who_stands_by_elsewhere_takes_over_within_a_poll_interval_after_a_release() {
     let engine = FaultyEngine::new();
     let (here, there) = (open(engine.clone()).await, open(engine.reopen()).await);
