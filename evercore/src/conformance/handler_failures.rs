@@ -16,7 +16,8 @@ use crate::{
     SubscriptionState, engine::StorageEngine,
 };
 
-/// How often each event is delivered alone, or a batch, before it counts as one that cannot be handled.
+/// How often a batch is delivered, and then each of its events alone, before one counts as one that cannot be
+/// handled.
 const ATTEMPTS: u32 = 3;
 
 /// Fails at batches that contain this event.
@@ -52,7 +53,7 @@ pub(super) async fn one_that_stops_is_right_before_the_event<H: Harness>(harness
     let run = Run::by(subscription(&store).retry(quick_retry(ATTEMPTS)), poisoned(log[60]));
     let (handled, error) = run.failed().await;
     assert_eq!(handled, log[..60]);
-    assert_failed_at(&error, log[60], ATTEMPTS);
+    assert_failed_at(&error, log[60], 2 * ATTEMPTS);
     let stopped = status(&store).await;
     assert_eq!((stopped.cursor.get(), stopped.owner), (log[59], None));
     match stopped.state {
@@ -77,12 +78,12 @@ pub(super) async fn one_that_skips_records_the_event_and_goes_on<H: Harness>(har
     assert_eq!(run.stop().await, NOTHING);
     let after = status(&store).await;
     assert_eq!((after.cursor.get(), after.state), (log[99], SubscriptionState::Active));
-    assert_recorded(&store, poison, ATTEMPTS, "it is poison").await;
+    assert_recorded(&store, poison, 2 * ATTEMPTS, "it is poison").await;
 
     let retried = subscription(&store).retry_failed(poisoned(poison)).await.unwrap();
     assert_eq!(retried.handled, []);
     assert_eq!(retried.failed, [(Position::new(poison), "it is poison".to_owned())]);
-    assert_recorded(&store, poison, ATTEMPTS, "it is poison").await;
+    assert_recorded(&store, poison, 2 * ATTEMPTS, "it is poison").await;
     let delivered = Mutex::new(Vec::new());
     let retried = subscription(&store).retry_failed(async |batch| {
         delivered.lock().unwrap().extend(positions(&*batch));
@@ -135,7 +136,7 @@ pub(super) async fn a_panic_is_an_error<H: Harness>(harness: H) {
     let (store, log) = a_hundred(&harness).await;
     let panicking = async |_| panic!("it cannot go on");
     let (handled, error) = Run::by(subscription(&store), panicking).failed().await;
-    assert_failed_at(&error, log[0], 2);
+    assert_failed_at(&error, log[0], 4);
     assert_eq!(handled, NOTHING);
     match status(&store).await.state {
         SubscriptionState::Failed(error) => assert!(error.contains("it cannot go on"), "{error}"),

@@ -308,10 +308,21 @@ pub(super) async fn a_shutdown_ends_who_waits<H: Harness>(harness: H) {
     let standby = Run::of(subscription(&store).standby().poll_interval(NEVER));
     assert_eq!(standby.stop().await, NOTHING, "for its turn");
     assert_eq!(owner.stop().await, NOTHING, "for events");
-    let failing = |_| async { Err("it fails".into()) };
+    let gate = Gate::shut();
+    gate.open();
+    let handler = {
+        let gate = gate.clone();
+        move |_| {
+            let gate = gate.clone();
+            async move {
+                gate.pass().await;
+                Err("it fails".into())
+            }
+        }
+    };
     let retry = quick_retry(u32::MAX).with_base(NEVER).with_cap(NEVER);
-    let failing = Run::by(subscription(&store).reset(StartFrom::Beginning).retry(retry), failing);
-    until(&store, NAME, |status| status.owner.is_some()).await;
+    let failing = Run::by(subscription(&store).reset(StartFrom::Beginning).retry(retry), handler);
+    gate.reached().await;
     assert_eq!(failing.stop().await, NOTHING, "for another try");
     assert_eq!(cursor(&store).await, 0);
 }
