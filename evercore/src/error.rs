@@ -197,7 +197,7 @@ pub enum Error {
         name: Box<str>,
         /// The event.
         position: Position,
-        /// How often it was delivered alone, or in the last of its batches.
+        /// How often it was delivered, with others and alone.
         attempts: u32,
         /// What the handler, or the decoder, says.
         source: Box<dyn StdError + Send + Sync>,

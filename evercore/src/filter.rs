@@ -84,6 +84,13 @@ impl LogFilter {
         self.one = Some(One::Key(AggregateType::of::<A>(), key.into()));
         self
     }
+
+    /// The filter with the aggregate that has the natural key now.
+    pub(crate) async fn pinned(self, store: &EventStore) -> Result<Self> {
+        let mut selection = Selection::new(store.clone(), self);
+        selection.find_aggregate().await?;
+        Ok(selection.filter)
+    }
 }
 
 /// A filter on a store: knows the ids of its types, as far as the store has them.
@@ -136,6 +143,14 @@ impl Selection {
         if !self.is_complete() {
             self.store.refresh_types().await?;
         }
+        self.resolve_known().await
+    }
+
+    /// The same with the ids that are known here: the store is not asked for types.
+    pub(crate) async fn resolve_known(&mut self) -> Result<Option<EventFilter>> {
+        if let Some(filter) = &self.complete {
+            return Ok(Some(filter.clone()));
+        }
         let is_complete = self.is_complete();
         let resolved = self.resolve_names().await?;
         if is_complete {
@@ -172,8 +187,19 @@ impl Selection {
         }))
     }
 
+    /// The one aggregate, also when its type was defined by somebody else meanwhile.
+    pub(crate) async fn find_aggregate(&mut self) -> Result<Option<AggregateId>> {
+        let types = self.store.types();
+        let is_unknown =
+            |aggregate: &AggregateType| aggregate.names().all(|name| types.aggregate_id(name).is_none());
+        if self.keyed_type().is_some_and(is_unknown) {
+            self.store.refresh_types().await?;
+        }
+        self.resolve_aggregate().await
+    }
+
     /// The one aggregate, which is looked up by its key once and followed from then on.
-    pub(crate) async fn resolve_aggregate(&mut self) -> Result<Option<AggregateId>> {
+    async fn resolve_aggregate(&mut self) -> Result<Option<AggregateId>> {
         let (aggregate, key) = match &self.filter.one {
             None => return Ok(None),
             Some(One::Id(id)) => return Ok(Some(*id)),

@@ -34,7 +34,7 @@ struct Inner {
 }
 
 /// A handle that does not keep the store open.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) struct WeakStore(Weak<Inner>);
 
 impl WeakStore {

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     Aggregate, AggregateType, AggregateTypeId, EventType, EventTypeId,
-    engine::{AnyEngine, EngineError, TypeCatalog, TypeNames},
+    engine::{AnyEngine, EngineError, StoredEvent, TypeCatalog, TypeNames},
 };
 
 /// An aggregate of the code and its types in the store.
@@ -154,6 +154,16 @@ impl TypeCache {
 
     pub(crate) fn event_id(&self, name: &str) -> Option<EventTypeId> {
         self.read(|known| known.events.id(name))
+    }
+
+    /// Whether the types of these events have names here.
+    pub(crate) fn knows_types_of(&self, events: &[StoredEvent]) -> bool {
+        self.read(|known| {
+            events.iter().all(|event| {
+                known.aggregates.names.contains_key(&event.aggregate_type)
+                    && known.events.names.contains_key(&event.event_type)
+            })
+        })
     }
 
     fn binding(&self, rust_type: TypeId, aggregate: AggregateType) -> Arc<Binding> {

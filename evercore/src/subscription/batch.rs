@@ -26,7 +26,7 @@ impl<T> Batch<T> {
         self.end
     }
 
-    /// How often these events are delivered with this one, by this owner: 1, 2, 3 …
+    /// How often these events are delivered with this time, by this owner, together or with others: 1, 2, 3 …
     #[must_use]
     pub fn attempt(&self) -> u32 {
         self.attempt

@@ -1,17 +1,20 @@
 //! Becoming the owner of a durable subscription.
 
 use std::{
+    hash::{BuildHasher as _, RandomState},
     process,
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
 use futures_util::TryFutureExt as _;
+use tokio::time::{sleep, timeout};
 
 use super::{
     StartFrom,
     owner::Owned,
-    patience::patiently,
+    patience::{Patience, patiently},
+    shutdown::Shutdown,
     stored_filter::{StoredFilter, describe},
 };
 use crate::{
@@ -31,6 +34,16 @@ pub(super) enum Redefinition {
     Reset(StartFrom),
 }
 
+/// Waits are not shorter, so that there are not too many.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+
+/// How a try to claim a subscription ended.
+enum Attempt {
+    Claimed(Owned),
+    /// Somebody else has it for so long.
+    Held(Duration),
+}
+
 /// Who wants to own a subscription, and what that is to be.
 #[derive(Debug, Clone)]
 pub(super) struct Candidate {
@@ -47,21 +60,20 @@ pub(super) struct Candidate {
 
 impl Candidate {
     /// Defines the subscription if it is new, claims it, and makes it what is wanted. Returns it with the filter
-    /// to follow.
-    pub(super) async fn claim(self) -> Result<(Owned, LogFilter)> {
+    /// to follow; `None` when a shutdown was requested before that.
+    pub(super) async fn claim(self, shutdown: &mut Shutdown) -> Result<Option<(Owned, LogFilter)>> {
         Text::SUBSCRIPTION.check(&self.name)?;
         let owner = self.owner.clone().unwrap_or_else(unique_owner);
         Text::OWNER.check(&owner)?;
-        self.define().await?;
-        let claimed = self.claim_or_wait(&owner).await?;
-        let mut owned = Owned::new(self.store.clone(), &claimed, self.lease);
-        match self.settle(&mut owned, claimed).await {
-            Ok(filter) => Ok((owned, filter)),
-            Err(error) => {
-                owned.release(None).await;
-                Err(error)
-            }
+        let Some(defined) = shutdown.or(self.define()).await else { return Ok(None) };
+        defined?;
+        let Some(mut owned) = self.claim_or_wait(&owner, shutdown).await? else { return Ok(None) };
+        let settled = shutdown.or(self.settle(&mut owned)).await;
+        if let Some(Ok(filter)) = settled {
+            return Ok(Some((owned, filter)));
         }
+        owned.release(None).await;
+        settled.transpose().map(|_| None)
     }
 
     /// Defines the subscription, unless it is there: its start is resolved once.
@@ -81,35 +93,81 @@ impl Candidate {
         Ok(filter.to_text())
     }
 
-    async fn claim_or_wait(&self, owner: &str) -> Result<StoredSubscription> {
+    /// Claims the subscription, at once or when its owner gives it up; `None` when a shutdown is requested before.
+    async fn claim_or_wait(&self, owner: &str, shutdown: &mut Shutdown) -> Result<Option<Owned>> {
+        let hub = self.store.hub();
+        let mut patience = Patience::default();
+        // The first time it is tried without a look.
+        let mut held = None;
+        // Heard from before the claim, and before each look, so that no release is missed.
+        let released = hub.released.notified();
+        tokio::pin!(released);
+        released.as_mut().enable();
         loop {
-            // Heard from before the look on, so that no release is missed.
-            let released = self.store.hub().released.notified();
-            tokio::pin!(released);
-            released.as_mut().enable();
-            let claim = || self.store.engine_dyn().claim_subscription(&self.name, owner, self.lease);
-            let (error, wait) = match patiently!(claim().map_err(self.cannot("claim")))? {
-                Claim::Claimed(subscription) => return Ok(subscription),
-                Claim::Unknown => return Err(Error::UnknownSubscription(self.name())),
-                Claim::Paused => (Error::SubscriptionPaused(self.name()), self.poll_interval),
-                Claim::Held { owner, remaining } => {
-                    let wait = remaining.min(self.poll_interval);
-                    (Error::AlreadyOwned { name: self.name(), owner: owner.into(), remaining }, wait)
-                }
+            let wait = match held {
+                Some(wait) => wait,
+                // Not cut off by a shutdown: what was claimed has to be given up.
+                None => match self.try_to_claim(owner).await {
+                    Ok(Attempt::Claimed(owned)) => return Ok(Some(owned)),
+                    Ok(Attempt::Held(wait)) => wait,
+                    Err(error) if error.is_temporary() => {
+                        let pause = sleep(patience.pause(&error));
+                        match shutdown.or(pause).await {
+                            Some(()) => continue,
+                            None => return Ok(None),
+                        }
+                    }
+                    Err(error) => return Err(error),
+                },
             };
-            if !self.standby {
-                return Err(error);
-            }
-            let _ = tokio::time::timeout(wait.max(Duration::from_millis(1)), released).await;
+            // Half of the time is for waiting, and half for the age of a look that others had.
+            let (pause, age) = match wait < self.poll_interval {
+                true => (wait, Duration::ZERO),
+                false => (self.poll_interval / 2, self.poll_interval / 2),
+            };
+            let pause = timeout(pause.max(SHORTEST_PAUSE), released.as_mut());
+            let age = match shutdown.or(pause).await {
+                Some(Ok(())) => Duration::ZERO,
+                Some(Err(_)) => age,
+                None => return Ok(None),
+            };
+            released.set(hub.released.notified());
+            released.as_mut().enable();
+            let look = hub.lookout.held(&self.store, &self.name, owner, age);
+            held = match shutdown.or(look).await {
+                Some(Ok(held)) => held,
+                // The claim meets it too.
+                Some(Err(_)) => None,
+                None => return Ok(None),
+            };
         }
     }
 
+    async fn try_to_claim(&self, owner: &str) -> Result<Attempt> {
+        let before = self.store.hub().heartbeats.checks();
+        let claim = self.store.engine_dyn().claim_subscription(&self.name, owner, self.lease).await;
+        let (error, wait) = match claim.map_err(self.cannot("claim"))? {
+            Claim::Claimed(claimed) => {
+                let owned = Owned::new(self.store.clone(), claimed, self.lease, before);
+                return Ok(Attempt::Claimed(owned));
+            }
+            Claim::Unknown => return Err(Error::UnknownSubscription(self.name())),
+            Claim::Paused => (Error::SubscriptionPaused(self.name()), Duration::MAX),
+            Claim::Held { owner, remaining } => {
+                (Error::AlreadyOwned { name: self.name(), owner: owner.into(), remaining }, remaining)
+            }
+        };
+        if self.standby { Ok(Attempt::Held(wait)) } else { Err(error) }
+    }
+
     /// Compares what is stored with what is wanted, and makes it so if that is asked for.
-    async fn settle(&self, owned: &mut Owned, mut stored: StoredSubscription) -> Result<LogFilter> {
-        let filter = match is_same(&stored, &self.filter) {
-            true => None,
-            false if matches!(self.redefinition, Redefinition::Refuse) => return Err(self.mismatch(&stored)),
-            false => Some(self.wanted().await?),
+    async fn settle(&self, owned: &mut Owned) -> Result<LogFilter> {
+        let mut stored = owned.claimed().clone();
+        let filter = match StoredFilter::parse(&stored.filter).filter(|stored| stored.is_of(&self.filter)) {
+            // Types may have other names now, which those have to know who wait for events.
+            Some(same) => Some(same.renamed(&self.filter).to_text()).filter(|text| *text != stored.filter),
+            None if matches!(self.redefinition, Redefinition::Refuse) => return Err(self.mismatch(&stored)),
+            None => Some(self.wanted().await?),
         };
         if let Redefinition::Reset(start) = self.redefinition {
             let cursor = patiently!(start.resolve(&self.store))?;
@@ -144,13 +202,12 @@ impl Candidate {
     }
 }
 
-fn is_same(stored: &StoredSubscription, wanted: &LogFilter) -> bool {
-    StoredFilter::parse(&stored.filter).is_some_and(|stored| stored.is_of(wanted))
-}
-
-/// A name that no other run has, on whatever machine: two containers may have the same host name and process id.
+/// A name that no other run has, on whatever machine: two containers may have the same host name and process id,
+/// and have been started at the same time.
 fn unique_owner() -> String {
     static RUN: AtomicU64 = AtomicU64::new(0);
     let run = RUN.fetch_add(1, Ordering::Relaxed);
-    format!("{}-{run}-{:016x}", process::id(), fastrand::u64(..))
+    // Its keys come from the operating system.
+    let random = RandomState::new();
+    format!("{}-{run}-{:016x}{:016x}", process::id(), random.hash_one(run), random.hash_one(!run))
 }

@@ -1,15 +1,19 @@
 //! The ways in which applications handle batches.
 
-use std::{any::Any, panic::AssertUnwindSafe};
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use futures_util::FutureExt as _;
 
 use super::{
-    Batch, Handler, HandlerError,
+    Batch, Decoder, Handler, HandlerError,
     delivery::{Cursor, Deliver, Failure},
     owner::Step,
     progress::Progress,
 };
+use crate::RecordedEvent;
 
 /// A closure.
 pub(super) struct Closure<F>(pub(super) F);
@@ -39,11 +43,17 @@ impl<T, H: Handler<T>> Deliver<T> for ByHandler<H> {
 pub(super) async fn caught<T>(work: impl Future<Output = Result<T, HandlerError>>) -> Result<T, Failure> {
     // What a panic leaves half done is the handler's own; it is told that the batch comes again.
     let done = AssertUnwindSafe(work).catch_unwind().await;
-    done.unwrap_or_else(|panic| Err(message(&*panic).into())).map_err(Failure::Handler)
+    done.unwrap_or_else(|panic| Err(message("handler", &*panic).into())).map_err(Failure::Handler)
 }
 
-fn message(panic: &(dyn Any + Send)) -> String {
+/// Decodes an event. What the application says of its types is code of its own, and may panic too.
+pub(super) fn decoded<D: Decoder>(event: RecordedEvent) -> Result<D::Item, HandlerError> {
+    let done = catch_unwind(AssertUnwindSafe(|| D::decode(event)));
+    Ok(done.map_err(|panic| message("decoder", &*panic))??)
+}
+
+fn message(who: &str, panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("the handler panicked: {}", text.unwrap_or("(no text)"))
+    format!("the {who} panicked: {}", text.unwrap_or("(no text)"))
 }

@@ -6,6 +6,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
     Batch, Decoder, HandlerError,
+    closures::decoded,
     feed::Feed,
     owner::Step,
     patience::{Patience, patiently},
@@ -87,12 +88,14 @@ pub(super) struct DeliveryOptions {
 
 #[derive(Debug, Default)]
 struct Failing {
-    /// How often the events after the position were delivered in vain.
+    /// How often the events after the position were delivered in vain, together or now alone.
     attempts: u32,
     /// How many events that were.
     events: u32,
     /// Events up to here are delivered one by one, because a batch of them kept failing.
     alone_until: Position,
+    /// How often that batch was delivered.
+    together: u32,
 }
 
 /// A page of which as much is decoded as can be.
@@ -100,7 +103,7 @@ struct DecodedPage<T> {
     items: Vec<T>,
     step: Step,
     /// The first event that cannot be decoded, if it is the first of all.
-    undecodable: Option<(EventIdentity, Error)>,
+    undecodable: Option<(EventIdentity, HandlerError)>,
 }
 
 impl Delivery {
@@ -141,7 +144,17 @@ impl Delivery {
             }
         }
         if self.position > self.progress.cursor() {
-            self.progress.advance(&Step::to(self.position)).await?;
+            match self.progress.advance(&Step::to(self.position)).await {
+                // Nothing was delivered up to there: it costs another look at these events.
+                Err(error) if error.is_temporary() => {
+                    tracing::warn!(
+                        subscription = self.progress.name(),
+                        error = with_causes(&error),
+                        "the cursor stays behind events that were passed over"
+                    );
+                }
+                kept => kept?,
+            }
         }
         Ok(())
     }
@@ -154,15 +167,15 @@ impl Delivery {
                 Err(error) => return Some(Err(error)),
             };
             if page.events.is_empty() {
-                self.handled(page.end);
+                self.position = page.end;
                 continue;
             }
             match self.decode::<D>(page).await {
                 Ok(DecodedPage { undecodable: Some((event, error)), .. }) => {
-                    return Some(Err(self.failed(event.position, error.into())));
+                    return Some(Err(self.failed(event.position, error)));
                 }
                 Ok(DecodedPage { items, step, .. }) => {
-                    self.handled(step.to);
+                    self.considered(step.to);
                     return Some(Ok((Batch::new(items, step.to, 1), step)));
                 }
                 Err(error) if error.is_temporary() => {
@@ -177,6 +190,8 @@ impl Delivery {
 
     /// The next page; `None` when a shutdown is requested.
     async fn next_page(&mut self) -> Option<Result<LogPage>> {
+        // The store and the handler may never have to wait; others shall come to their turn all the same.
+        tokio::task::consume_budget().await;
         loop {
             let due = self.stored + IDLE_CHECKPOINT;
             let is_behind = self.position > self.progress.cursor();
@@ -229,16 +244,20 @@ impl Delivery {
             Err(error) => return Err(error),
         };
         if let Some((event, error)) = page.undecodable {
-            return self.give_up(event, error.into()).await;
+            return self.give_up(event, error).await;
         }
         let (count, step) = (page.items.len(), page.step);
-        let batch = Batch::new(page.items, step.to, self.failing.attempts + 1);
+        let batch = Batch::new(page.items, step.to, self.attempts() + 1);
         match handler.deliver(batch, &step, &mut self.progress).await {
             Ok(Cursor::Moved) => {
-                self.handled(self.progress.cursor());
+                self.considered(self.progress.cursor());
+                self.failing.attempts = 0;
                 Ok(true)
             }
-            Ok(Cursor::Stays) => self.store_step(&step).await,
+            Ok(Cursor::Stays) => {
+                self.failing.attempts = 0;
+                self.store_step(&step).await
+            }
             Err(Failure::Handler(error)) => self.handle_again(count, &step, error).await,
             Err(Failure::Store(error)) if error.is_temporary() => self.wait_for_store(&error).await,
             Err(Failure::Store(error)) => Err(error),
@@ -250,9 +269,8 @@ impl Delivery {
         let mut step = Step::to(page.end);
         for event in page.events {
             let identity = event.identity();
-            match self.decode_one::<D>(event).await {
+            match self.decode_one::<D>(event).await? {
                 Ok(item) => items.push(item),
-                Err(error) if matches!(error, Error::Engine { .. }) => return Err(error),
                 Err(error) => {
                     // Those before it are delivered first; then it stands at the beginning of a page.
                     let undecodable = items.is_empty().then_some((identity, error));
@@ -265,8 +283,13 @@ impl Delivery {
         Ok(DecodedPage { items, step, undecodable: None })
     }
 
-    async fn decode_one<D: Decoder>(&self, event: StoredEvent) -> Result<D::Item> {
-        D::decode(self.store.recorded(event).await?)
+    /// An event, or why it cannot be decoded; an error when the store could not help.
+    async fn decode_one<D: Decoder>(&self, event: StoredEvent) -> Result<Result<D::Item, HandlerError>> {
+        match self.store.recorded(event).await {
+            Ok(event) => Ok(decoded::<D>(event)),
+            Err(error @ Error::Engine { .. }) => Err(error),
+            Err(error) => Ok(Err(error.into())),
+        }
     }
 
     /// Waits for another try, or decides that there have been enough. Answers whether to go on.
@@ -282,36 +305,41 @@ impl Delivery {
             Some(last) if count > 1 => {
                 tracing::warn!(subscription = self.progress.name(), %error, events = count,
                     "a handler keeps failing; its events are delivered one by one");
-                self.failing = Failing { alone_until: last.position, ..Failing::default() };
+                self.failing =
+                    Failing { alone_until: last.position, together: attempts, ..Failing::default() };
                 Ok(true)
             }
-            Some(event) => self.give_up(event, error.into_inner()).await,
+            Some(event) => self.give_up(event, error).await,
             None => Ok(true),
         }
     }
 
+    /// How often the events after the position were delivered in vain.
+    fn attempts(&self) -> u32 {
+        let Failing { attempts, together, alone_until, .. } = self.failing;
+        let together = if self.position < alone_until { together } else { 0 };
+        together.saturating_add(attempts)
+    }
+
     /// Does with an event that cannot be handled what the application wants.
-    async fn give_up(
-        &mut self,
-        event: EventIdentity,
-        error: Box<dyn StdError + Send + Sync>,
-    ) -> Result<bool> {
+    async fn give_up(&mut self, event: EventIdentity, error: HandlerError) -> Result<bool> {
         let position = event.position;
         match self.options.on_failure {
             OnFailure::Stop => Err(self.failed(position, error)),
             OnFailure::Skip => {
-                let (attempts, error) = (self.failing.attempts.max(1), with_causes(&*error));
+                let (attempts, error) = (self.attempts().max(1), with_causes(&*error.into_inner()));
                 tracing::error!(subscription = self.progress.name(), %position, attempts, error,
                     "an event is skipped");
                 let failed = vec![NewFailedDelivery { position, attempts, error }];
+                self.failing.attempts = 0;
                 self.store_step(&Step { to: position, anchor: Some(event), failed }).await
             }
         }
     }
 
-    fn failed(&self, position: Position, source: Box<dyn StdError + Send + Sync>) -> Error {
-        let (name, attempts) = (self.progress.name().into(), self.failing.attempts.max(1));
-        Error::SubscriptionFailed { name, position, attempts, source }
+    fn failed(&self, position: Position, source: HandlerError) -> Error {
+        let (name, attempts) = (self.progress.name().into(), self.attempts().max(1));
+        Error::SubscriptionFailed { name, position, attempts, source: source.into_inner() }
     }
 
     /// Moves the cursor, and goes on trying while the store cannot. Answers `false` when a shutdown is
@@ -320,7 +348,8 @@ impl Delivery {
         loop {
             match self.progress.advance(step).await {
                 Ok(()) => {
-                    self.handled(step.to);
+                    // Further on, where a transaction was committed whose outcome was in doubt.
+                    self.considered(self.progress.cursor());
                     return Ok(true);
                 }
                 Err(error) if error.is_temporary() => {
@@ -333,10 +362,9 @@ impl Delivery {
         }
     }
 
-    fn handled(&mut self, position: Position) {
+    fn considered(&mut self, position: Position) {
         self.position = position;
         self.stored = Instant::now();
-        self.failing.attempts = 0;
         self.patience.renew();
     }
 

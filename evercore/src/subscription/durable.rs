@@ -14,6 +14,9 @@ use super::{
 };
 use crate::{EventStore, LogFilter, Registry, Result, engine::TransactionalEngine};
 
+const SHORTEST_LEASE: Duration = Duration::from_millis(10);
+const LONGEST_LEASE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// A durable subscription: it delivers every event that its filter lets through, in the order of the log, at least
 /// once, and goes on where it was after a restart. Made by [`EventStore::subscription`].
 ///
@@ -134,9 +137,9 @@ impl<D: Decoder> Subscription<D> {
     }
 
     /// How long the subscription stays with an owner that is not heard of, 15 seconds by default. It is renewed
-    /// every third of that. At least 10 milliseconds.
+    /// every third of that. At least 10 milliseconds, at most a year.
     pub fn lease(mut self, lease: Duration) -> Self {
-        self.lease = lease.max(Duration::from_millis(10));
+        self.lease = lease.clamp(SHORTEST_LEASE, LONGEST_LEASE);
         self
     }
 
@@ -170,6 +173,7 @@ impl<D: Decoder> Subscription<D> {
     ///
     /// [`AlreadyOwned`](crate::Error::AlreadyOwned), [`SubscriptionPaused`](crate::Error::SubscriptionPaused) and
     /// [`SubscriptionMismatch`](crate::Error::SubscriptionMismatch) at the start;
+    /// [`UnknownSubscription`](crate::Error::UnknownSubscription) when it is deleted while this stands by;
     /// [`Fenced`](crate::Error::Fenced) when the subscription was lost;
     /// [`SubscriptionFailed`](crate::Error::SubscriptionFailed) when an event cannot be handled;
     /// [`LogRewound`](crate::Error::LogRewound); [`NotFound`](crate::Error::NotFound) for the key of the filter;
@@ -246,8 +250,7 @@ impl<D: Decoder> Subscription<D> {
             standby: self.standby,
             poll_interval,
         };
-        let Some(claimed) = shutdown.or(candidate.claim()).await else { return Ok(None) };
-        let (owned, filter) = claimed?;
+        let Some((owned, filter)) = candidate.claim(&mut shutdown).await? else { return Ok(None) };
         let feed = Feed::new(&store, filter, poll_interval);
         Ok(Some(Delivery::new(store, feed, Progress::Durable(owned), options, shutdown)))
     }

@@ -150,7 +150,7 @@ impl<D: Decoder> EphemeralSubscription<D> {
                 Err(error) => Some((vec![Err(error)], None)),
             }
         });
-        Ok(pages.flat_map(stream::iter::<Vec<_>>).boxed())
+        Ok(pages.flat_map(stream::iter::<Vec<_>>).fuse().boxed())
     }
 
     async fn run_by(self, mut handler: impl Deliver<D::Item>) -> Result<()> {
@@ -160,18 +160,21 @@ impl<D: Decoder> EphemeralSubscription<D> {
         }
     }
 
-    /// Finds the start; `None` when a shutdown was requested before that.
+    /// Finds the start, and the aggregate of a key; `None` when a shutdown was requested before that.
     async fn open(self) -> Result<Option<Delivery>> {
         let Self { store, filter, common: Common { options, poll_interval, mut shutdown }, .. } = self;
         let start = self.start;
-        let resolving = async { patiently!(start.resolve(&store)) };
-        let Some(position) = shutdown.or(resolving).await else { return Ok(None) };
-        let position = position?;
+        let finding = async {
+            let filter = patiently!(filter.clone().pinned(&store))?;
+            patiently!(start.resolve(&store)).map(|position| (filter, position))
+        };
+        let Some(found) = shutdown.or(finding).await else { return Ok(None) };
+        let (filter, position) = found?;
         let feed = Feed::new(&store, filter, poll_interval);
         if let Some(ready) = self.on_ready {
             ready(position);
         }
-        let progress = Progress::Ephemeral(position);
+        let progress = Progress::Elsewhere { name: "(ephemeral)".into(), cursor: position };
         Ok(Some(Delivery::new(store, feed, progress, options, shutdown)))
     }
 }

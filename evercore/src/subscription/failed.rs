@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     Batch, Decoder, HandlerError, Subscription,
-    closures::caught,
+    closures::{caught, decoded},
     delivery::{Failure, with_causes},
 };
 use crate::{
@@ -21,7 +21,7 @@ const PAGE: u32 = 100;
 pub struct FailedDelivery {
     /// The event.
     pub position: Position,
-    /// How often it was delivered.
+    /// How often it was delivered, with others and alone.
     pub attempts: u32,
     /// What the handler, or the decoder, said at last.
     pub error: String,
@@ -113,12 +113,12 @@ impl<D: Decoder> Subscription<D> {
             after = last.position;
             for FailedDelivery { position, attempts, .. } in page {
                 let event = store.failed_event(name, position).await?;
-                let handled = match D::decode(event) {
+                let handled = match decoded::<D>(event) {
                     Ok(item) => {
                         let batch = Batch::new(vec![item], position, attempts.saturating_add(1));
                         caught(async { handler(batch).await }).await
                     }
-                    Err(error) => Err(Failure::Handler(error.into())),
+                    Err(error) => Err(Failure::Handler(error)),
                 };
                 match handled {
                     Ok(()) => {

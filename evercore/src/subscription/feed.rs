@@ -43,14 +43,16 @@ impl Feed {
 
     async fn find(&mut self, cursor: Position, limit: u32) -> Result<Option<LogPage>> {
         loop {
-            let filter = self.selection.resolve().await?;
+            let filter = self.selection.resolve_known().await?;
             let found =
                 self.seat.after(cursor, filter.as_ref(), usize::try_from(limit).unwrap_or(usize::MAX));
             match found {
                 Found::Behind => return self.selection.read(cursor, limit).await.map(Some),
                 Found::Nothing => return Ok(None),
-                // A type that nobody had used may have got its id since, and stand in the page.
-                Found::Page(page) if self.selection.resolve().await? == filter => return Ok(Some(page)),
+                // A type that nobody had used may have become known since, and stand in the page.
+                Found::Page(page) if self.selection.resolve_known().await? == filter => {
+                    return Ok(Some(page));
+                }
                 Found::Page(_) => {}
             }
         }

@@ -65,6 +65,12 @@ impl fmt::Debug for HandlerError {
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not handle batches of `{T}`",
+    label = "this is no `Handler<{T}>`",
+    note = "`run_handler` takes a value that implements `Handler` for what the subscription delivers: `RecordedEvent`, or `Decoded` after `decode`",
+    note = "for closures there is `run`"
+)]
 pub trait Handler<T> {
     /// Handles a batch. When it fails, or panics, the same events come again: alone, if they keep failing.
     ///

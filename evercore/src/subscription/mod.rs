@@ -14,6 +14,7 @@ mod feed;
 mod handler;
 mod heartbeat;
 mod hub;
+mod lookout;
 mod manage;
 mod owner;
 mod patience;

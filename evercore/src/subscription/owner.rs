@@ -4,21 +4,30 @@ use std::time::Duration;
 
 use futures_util::TryFutureExt as _;
 
-use super::{delivery::with_causes, heartbeat::Lease, patience::patiently};
+use tokio::time::sleep;
+
+use super::{
+    delivery::with_causes,
+    heartbeat::{Checks, Lease},
+    patience::{Patience, patiently},
+};
 use crate::{
     Error, EventStore, Position, Result,
     engine::{
-        Checkpoint, EngineError, EngineErrorKind, EventFilter, EventIdentity, Fenced, FencingToken, LogRead,
+        Checkpoint, EngineError, EngineErrorKind, EventFilter, EventIdentity, Fenced, LogRead,
         NewFailedDelivery, OwnerError, Renewal, StoredEvent, StoredSubscription, SubscriptionChange,
     },
 };
+
+/// Who cannot give a subscription up tries it so often. It would be free anyway when the lease expires.
+const RELEASE_TRIES: u32 = 5;
 
 /// A subscription that this process owns. Dropped without a release, its lease expires.
 #[derive(Debug)]
 pub(super) struct Owned {
     store: EventStore,
-    name: String,
-    token: FencingToken,
+    /// As it was when it was claimed.
+    claimed: Box<StoredSubscription>,
     /// Where the stored cursor is, as far as is known.
     cursor: Position,
     lease: Lease,
@@ -43,15 +52,23 @@ impl Step {
 
 impl Owned {
     /// For who has just claimed the subscription; the lease is renewed from here on.
-    pub(super) fn new(store: EventStore, claimed: &StoredSubscription, lease: Duration) -> Self {
-        let (name, token) = (claimed.name.clone(), claimed.token);
-        let renewal = Renewal { name: name.clone(), token, lease };
-        let lease = store.hub().heartbeats.keep(&store, renewal);
-        Self { name, token, cursor: claimed.cursor, lease, store }
+    pub(super) fn new(
+        store: EventStore,
+        claimed: StoredSubscription,
+        lease: Duration,
+        before: Checks,
+    ) -> Self {
+        let renewal = Renewal { name: claimed.name.clone(), token: claimed.token, lease };
+        let lease = store.hub().heartbeats.keep(&store, renewal, before);
+        Self { cursor: claimed.cursor, claimed: claimed.into(), lease, store }
+    }
+
+    pub(super) fn claimed(&self) -> &StoredSubscription {
+        &self.claimed
     }
 
     pub(super) fn name(&self) -> &str {
-        &self.name
+        &self.claimed.name
     }
 
     /// Everything up to here was considered.
@@ -61,17 +78,19 @@ impl Owned {
 
     /// Waits until somebody else owns the subscription, or nobody may.
     pub(super) fn lost(&self) -> impl Future<Output = Error> + Send + use<> {
-        let (name, lost) = (self.name.clone().into(), self.lease.lost());
+        let (name, lost) = (self.claimed.name.clone().into(), self.lease.lost());
         async move { Error::Fenced { name, reason: lost.await } }
     }
 
     fn fenced(&self, reason: Fenced) -> Error {
-        Error::Fenced { name: self.name.as_str().into(), reason }
+        Error::Fenced { name: self.claimed.name.as_str().into(), reason }
     }
 
     /// Changes the subscription, and stays its owner.
     pub(super) async fn change(&mut self, change: &SubscriptionChange) -> Result<StoredSubscription> {
-        let made = || self.store.engine_dyn().change_subscription(&self.name, change, Some(self.token));
+        let made = || {
+            self.store.engine_dyn().change_subscription(&self.claimed.name, change, Some(self.claimed.token))
+        };
         let changed = patiently!(made().map_err(|error| self.failed("change", error)))?;
         let changed = changed.ok_or_else(|| self.fenced(Fenced::Deleted))?;
         self.cursor = changed.cursor;
@@ -81,19 +100,35 @@ impl Owned {
     /// What the checkpoint of a step says.
     pub(super) fn checkpoint(&self, step: &Step) -> Checkpoint {
         let Step { to, anchor, failed } = step.clone();
-        Checkpoint { name: self.name.clone(), token: self.token, from: self.cursor, to, anchor, failed }
+        Checkpoint {
+            name: self.claimed.name.clone(),
+            token: self.claimed.token,
+            from: self.cursor,
+            to,
+            anchor,
+            failed,
+        }
     }
 
     /// Moves the cursor.
     pub(super) async fn advance(&mut self, step: &Step) -> Result<()> {
-        let checkpoint = self.checkpoint(step);
-        match self.store.engine_dyn().checkpoint(&checkpoint).await {
-            // An earlier try was made, although its answer was lost.
-            Err(OwnerError::Moved(cursor)) if cursor == checkpoint.to => {}
-            made => made.map_err(|error| self.failed("checkpoint", error))?,
+        loop {
+            let checkpoint = self.checkpoint(step);
+            match self.store.engine_dyn().checkpoint(&checkpoint).await {
+                // An earlier one was made, although its answer was lost: nobody else can have moved it.
+                Err(OwnerError::Moved(cursor)) if cursor > self.cursor => {
+                    self.moved_to(cursor);
+                    if cursor >= step.to {
+                        return Ok(());
+                    }
+                }
+                made => {
+                    made.map_err(|error| self.failed("checkpoint", error))?;
+                    self.moved_to(step.to);
+                    return Ok(());
+                }
+            }
         }
-        self.moved_to(checkpoint.to);
-        Ok(())
     }
 
     /// Says that the cursor was moved by other means.
@@ -104,9 +139,9 @@ impl Owned {
 
     /// Asks the store where the cursor is, after a checkpoint whose outcome is in doubt.
     pub(super) async fn look_up_cursor(&mut self) -> Result<Position> {
-        let found = self.store.find_subscription(&self.name).await?;
+        let found = self.store.find_subscription(&self.claimed.name).await?;
         let stored = found.ok_or_else(|| self.fenced(Fenced::Deleted))?;
-        if stored.token != self.token {
+        if stored.token != self.claimed.token {
             return Err(self.fenced(Fenced::of(&stored)));
         }
         self.moved_to(stored.cursor);
@@ -115,10 +150,20 @@ impl Owned {
 
     /// Gives the subscription up. When that fails, the lease expires.
     pub(super) async fn release(&self, failure: Option<&str>) {
-        let released = self.store.engine_dyn().release_subscription(&self.name, self.token, failure).await;
-        if let Err(error) = released {
-            let error = self.failed("release", error);
-            tracing::warn!(error = with_causes(&error), "the lease of a subscription is left to expire");
+        let engine = self.store.engine_dyn();
+        let mut patience = Patience::default();
+        for tries in 1.. {
+            let error =
+                match engine.release_subscription(&self.claimed.name, self.claimed.token, failure).await {
+                    // It belongs to others already, or an earlier try was made although its answer was lost.
+                    Ok(()) | Err(OwnerError::Fenced(_)) => break,
+                    Err(error) => self.failed("release", error),
+                };
+            if tries == RELEASE_TRIES || !error.is_temporary() {
+                tracing::warn!(error = with_causes(&error), "the lease of a subscription is left to expire");
+                break;
+            }
+            sleep(patience.pause(&error)).await;
         }
         self.store.hub().released.notify_waiters();
     }
@@ -134,20 +179,20 @@ impl Owned {
         if found == Some(anchor) {
             return Ok(());
         }
-        Err(Error::LogRewound { name: self.name.as_str().into(), position: anchor.position })
+        Err(Error::LogRewound { name: self.claimed.name.as_str().into(), position: anchor.position })
     }
 
     pub(super) fn failed(&self, what: &'static str, error: OwnerError) -> Error {
         match error {
             OwnerError::Fenced(reason) => self.fenced(reason),
             OwnerError::Engine(source) => {
-                Error::Engine { action: format!("{what} the subscription {:?}", self.name), source }
+                Error::Engine { action: format!("{what} the subscription {:?}", self.claimed.name), source }
             }
             OwnerError::Moved(cursor) => {
                 let problem = format!("its cursor is at {cursor}, and was left at {}", self.cursor);
                 let engine = self.store.engine_dyn().name();
                 let source = EngineError::new(engine, "move a cursor", EngineErrorKind::Corrupt, problem);
-                Error::Engine { action: format!("{what} the subscription {:?}", self.name), source }
+                Error::Engine { action: format!("{what} the subscription {:?}", self.claimed.name), source }
             }
         }
     }

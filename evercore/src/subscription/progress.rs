@@ -13,8 +13,8 @@ use crate::{Error, Position, Result};
 pub(super) enum Progress {
     /// In the store.
     Durable(Owned),
-    /// Nowhere else.
-    Ephemeral(Position),
+    /// Nowhere, or where acknowledgements move it.
+    Elsewhere { name: Box<str>, cursor: Position },
 }
 
 impl Progress {
@@ -22,21 +22,21 @@ impl Progress {
     pub(super) fn name(&self) -> &str {
         match self {
             Self::Durable(owned) => owned.name(),
-            Self::Ephemeral(_) => "(ephemeral)",
+            Self::Elsewhere { name, .. } => name,
         }
     }
 
     pub(super) fn cursor(&self) -> Position {
         match self {
             Self::Durable(owned) => owned.cursor(),
-            Self::Ephemeral(cursor) => *cursor,
+            Self::Elsewhere { cursor, .. } => *cursor,
         }
     }
 
     pub(super) async fn advance(&mut self, step: &Step) -> Result<()> {
         match self {
             Self::Durable(owned) => owned.advance(step).await?,
-            Self::Ephemeral(cursor) => *cursor = step.to,
+            Self::Elsewhere { cursor, .. } => *cursor = step.to,
         }
         Ok(())
     }
@@ -45,14 +45,14 @@ impl Progress {
     pub(super) fn lost(&self) -> impl Future<Output = Error> + Send + use<> {
         match self {
             Self::Durable(owned) => Either::Left(owned.lost()),
-            Self::Ephemeral(_) => Either::Right(pending()),
+            Self::Elsewhere { .. } => Either::Right(pending()),
         }
     }
 
     /// Gives the subscription up in good order, because of an error if there is one.
     pub(super) async fn end(&self, error: Option<&Error>) {
         match (self, error) {
-            (Self::Ephemeral(_), _) | (_, Some(Error::Fenced { .. })) => {}
+            (Self::Elsewhere { .. }, _) | (_, Some(Error::Fenced { .. })) => {}
             (Self::Durable(owned), error) => {
                 owned.release(error.map(|error| with_causes(error)).as_deref()).await;
             }

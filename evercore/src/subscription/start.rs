@@ -25,7 +25,7 @@ impl StartFrom {
         match self {
             Self::Beginning => Ok(Position::START),
             Self::End => store.head().await,
-            Self::After(position) => Ok(position),
+            Self::After(position) => Ok(position.max(Position::START)),
             Self::Since(time) => store.locate(time).await,
         }
     }

@@ -53,7 +53,7 @@ impl SubscriptionStatus {
     /// hold some of the events back.
     #[must_use]
     pub fn positions_behind(&self) -> u64 {
-        u64::try_from(self.head.get() - self.cursor.get()).unwrap_or(0)
+        u64::try_from(self.head.get().saturating_sub(self.cursor.get())).unwrap_or(0)
     }
 }
 

@@ -39,12 +39,21 @@ impl StoredFilter {
             Some(One::Key(aggregate, key)) => Some((aggregate.name.to_owned(), key.clone())),
             Some(One::Id(_)) | None => None,
         };
-        let aggregate = Selection::new(store.clone(), filter.clone()).resolve_aggregate().await?;
-        Ok(Self {
+        let aggregate = Selection::new(store.clone(), filter.clone()).find_aggregate().await?;
+        Ok(Self::with(filter, aggregate.map(|id| StoredAggregate { id, key })))
+    }
+
+    /// What [is of](Self::is_of) a filter, under the names that it has there.
+    pub(super) fn renamed(self, filter: &LogFilter) -> Self {
+        Self::with(filter, self.aggregate)
+    }
+
+    fn with(filter: &LogFilter, aggregate: Option<StoredAggregate>) -> Self {
+        Self {
             aggregates: sorted(filter.aggregates.iter().map(|aggregate| owned(aggregate.names()))),
             events: sorted(filter.events.iter().map(|event| owned(event.names()))),
-            aggregate: aggregate.map(|id| StoredAggregate { id, key }),
-        })
+            aggregate,
+        }
     }
 
     pub(super) fn parse(text: &str) -> Option<Self> {

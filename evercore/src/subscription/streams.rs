@@ -16,6 +16,7 @@ use tokio::sync::Mutex;
 use super::{
     Batch, Decoder, Subscription,
     owner::{Owned, Step},
+    patience::patiently,
     progress::Progress,
 };
 use crate::Result;
@@ -84,7 +85,8 @@ impl<D: Decoder> Subscription<D> {
             return Ok(BatchStream { batches: stream::empty().boxed(), owned: None });
         };
         // The stream runs ahead of the stored cursor, which moves by acknowledgements.
-        let here = Progress::Ephemeral(delivery.progress.cursor());
+        let (name, cursor) = (delivery.progress.name().into(), delivery.progress.cursor());
+        let here = Progress::Elsewhere { name, cursor };
         let Progress::Durable(owned) = std::mem::replace(&mut delivery.progress, here) else {
             unreachable!("a claimed subscription is durable")
         };
@@ -106,7 +108,7 @@ impl<D: Decoder> Subscription<D> {
                 })
             }
         });
-        Ok(BatchStream { batches: batches.boxed(), owned: Some(owned) })
+        Ok(BatchStream { batches: batches.fuse().boxed(), owned: Some(owned) })
     }
 }
 
@@ -125,7 +127,7 @@ impl<T> BatchStream<T> {
 }
 
 impl Acknowledge {
-    /// Moves the cursor behind the batch.
+    /// Moves the cursor behind the batch. While the store cannot be reached it waits, as the subscription does.
     ///
     /// # Errors
     ///
@@ -139,7 +141,7 @@ impl Acknowledge {
         if self.step.to <= owned.cursor() {
             return Ok(());
         }
-        owned.advance(&self.step).await
+        patiently!(owned.advance(&self.step))
     }
 }
 

@@ -51,7 +51,7 @@ struct State {
     pages: Option<Pages>,
 }
 
-/// Pages that follow on each other.
+/// Pages that follow on each other. The store knows the names of all types that occur in them.
 #[derive(Debug)]
 struct Pages {
     start: Position,
@@ -119,9 +119,8 @@ impl Seat {
 
     /// Waits until there may be more, at most as long as the interval.
     pub(super) async fn moved(&mut self) {
-        // The interval helps when the task that reads has ended with its runtime.
-        let _ = tokio::time::timeout(self.interval, self.moved.changed()).await;
         self.ensure_running();
+        let _ = tokio::time::timeout(self.interval, self.moved.changed()).await;
     }
 
     fn ensure_running(&self) {
@@ -130,6 +129,8 @@ impl Seat {
             state.is_running = true;
             // What was read before the pause would leave a gap.
             state.pages = None;
+            drop(state);
+            // Not under the lock: on a runtime that shuts down the task is dropped here and now.
             let running = Running { shared: Arc::clone(&self.shared), has_ended: false };
             tokio::spawn(running.follow(self.store.downgrade(), self.store.watch()));
         }
@@ -190,7 +191,8 @@ impl Pages {
     }
 }
 
-/// The task that reads. When it is dropped with its runtime, the next follower starts another one.
+/// The task that reads. When it is dropped, with its runtime or by a panic, its followers wake up, and one of them
+/// starts another one.
 struct Running {
     shared: Arc<Shared>,
     has_ended: bool,
@@ -200,6 +202,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         if !self.has_ended {
             self.shared.lock().is_running = false;
+            self.shared.moved.send_replace(());
         }
     }
 }
@@ -242,6 +245,10 @@ impl Running {
         let page = engine.read_log(&read).await?;
         if page.end == after {
             return Ok(false);
+        }
+        // So that the followers need not ask for types that may be new.
+        if !store.types().knows_types_of(&page.events) {
+            store.types().refresh(engine).await?;
         }
         self.publish(|state| {
             if let Some(pages) = &mut state.pages {

@@ -49,12 +49,18 @@ where
         };
         match handled.await {
             Ok(transaction) => finish(engine, transaction, step, owned).await,
-            Err(failure) => {
-                // When the store cannot be reached, the handler is not to blame.
-                owned.look_up_cursor().await.map_err(Failure::Store)?;
-                Err(failure)
-            }
+            Err(failure) => not_handled(failure, owned).await,
         }
+    }
+}
+
+/// Has a transaction failed, unless the cursor has moved: then this one was committed all the same, or an earlier one
+/// with these events, whose commit was in doubt. When the store cannot be reached, nobody else is to blame.
+async fn not_handled(failure: Failure, owned: &mut Owned) -> Result<Cursor, Failure> {
+    let before = owned.cursor();
+    match owned.look_up_cursor().await.map_err(Failure::Store)? {
+        cursor if cursor > before => Ok(Cursor::Moved),
+        _ => Err(failure),
     }
 }
 
@@ -67,20 +73,20 @@ async fn finish<E: TransactionalEngine>(
     match engine.checkpoint_in(&owned.checkpoint(step), &mut transaction).await {
         Ok(()) => {}
         // An earlier transaction with these events, whose commit was in doubt, was committed.
-        Err(OwnerError::Moved(cursor)) => {
+        Err(OwnerError::Moved(cursor)) if cursor > owned.cursor() => {
             owned.moved_to(cursor);
             return Ok(Cursor::Moved);
         }
+        // The store has gone back in time.
+        Err(error @ OwnerError::Moved(_)) => return Err(Failure::Store(owned.failed("checkpoint", error))),
         Err(error) => return Err(blame(owned.failed("checkpoint", error))),
     }
-    let Err(error) = engine.finish(transaction).await else {
-        owned.moved_to(step.to);
-        return Ok(Cursor::Moved);
-    };
-    // It may have been committed all the same.
-    match owned.look_up_cursor().await.map_err(Failure::Store)? {
-        cursor if cursor >= step.to => Ok(Cursor::Moved),
-        _ => Err(blame(error.into())),
+    match engine.finish(transaction).await {
+        Ok(()) => {
+            owned.moved_to(step.to);
+            Ok(Cursor::Moved)
+        }
+        Err(error) => not_handled(blame(error.into()), owned).await,
     }
 }
 

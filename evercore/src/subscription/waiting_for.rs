@@ -10,6 +10,9 @@ use crate::{Error, EventStore, Position, Result, engine::StoredSubscription};
 const SHORTEST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
+/// Stands for times that have no end.
+const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 impl EventStore {
     /// Waits until a subscription has handled everything up to a position, as that of a
     /// [receipt](crate::Receipt::last_position): what its handler wrote can be read then. Events that the filter
@@ -47,7 +50,8 @@ impl EventStore {
     ///
     /// Reads only.
     pub async fn wait_for(&self, name: &str, position: Position, timeout: Duration) -> Result<()> {
-        let deadline = Instant::now() + timeout;
+        let now = Instant::now();
+        let deadline = now.checked_add(timeout).unwrap_or(now + LONGEST_WAIT);
         let mut pause = SHORTEST_PAUSE;
         loop {
             // Heard from before the look on, so that no move is missed.

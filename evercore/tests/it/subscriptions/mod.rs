@@ -1,11 +1,29 @@
 //! Subscriptions, in the forms in which applications write them.
 
-use std::sync::Arc;
+mod chaos;
+mod definition;
+mod delivery;
+mod ephemeral;
+mod failures;
+mod faulty;
+mod operations;
+mod ownership;
+mod readers;
+mod shutdown;
+mod starts;
+mod streams;
+mod support;
+mod transactions;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use evercore::{Aggregate, Batch, EventStore, Handler, HandlerError, RecordedEvent, StartFrom, state_event};
 use evercore_memory::MemoryEngine;
 use futures_util::TryStreamExt as _;
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 
 #[derive(Debug, Default, Aggregate)]
 #[aggregate(events(Opened), snapshot = off)]
@@ -96,4 +114,65 @@ async fn streams_run_in_a_task() {
     let (count, position) = task.await.unwrap().unwrap();
     assert_eq!((count, position.get()), (1, 1));
     assert_eq!(store.subscriptions().await.unwrap()[0].cursor, position);
+}
+
+#[tokio::test]
+async fn other_forms_run_in_a_task_too() {
+    let store = store().await;
+    open(&store, "Ada").await;
+    let (seen, mut told) = mpsc::unbounded_channel();
+    let tasks = [
+        tokio::spawn({
+            let (store, seen) = (store.clone(), seen.clone());
+            async move {
+                let count = AtomicUsize::new(0);
+                let ephemeral =
+                    store.ephemeral_subscription().start(StartFrom::Beginning).decode::<Account>();
+                let run = ephemeral.run(async |batch| {
+                    count.fetch_add(batch.len(), Ordering::SeqCst);
+                    seen.send(("ephemeral", count.load(Ordering::SeqCst)))?;
+                    Ok(())
+                });
+                run.await
+            }
+        }),
+        tokio::spawn({
+            let (subscription, seen) = (store.subscription("moved"), seen.clone());
+            subscription.run(move |batch| {
+                let seen = seen.clone();
+                async move {
+                    seen.send(("moved", batch.len()))?;
+                    Ok(())
+                }
+            })
+        }),
+        tokio::spawn({
+            let (store, seen) = (store.clone(), seen.clone());
+            async move {
+                let mut count = 0;
+                let run = store.subscription("counted").run(|batch| {
+                    count += batch.len();
+                    let sent = seen.send(("counted", count));
+                    async move { Ok(sent?) }
+                });
+                run.await
+            }
+        }),
+        tokio::spawn({
+            let (store, seen) = (store.clone(), seen.clone());
+            async move {
+                let again = store.subscription("retried").decode::<Account>();
+                let retried = again.retry_failed(async |_| Ok(seen.send(("never", 0))?)).await?;
+                seen.send(("retried", 1 + retried.handled.len())).unwrap();
+                Ok(())
+            }
+        }),
+    ];
+    let mut all = Vec::new();
+    for _ in &tasks {
+        all.push(support::soon(told.recv()).await.unwrap());
+    }
+    all.sort_unstable();
+    assert_eq!(all, [("counted", 1), ("ephemeral", 1), ("moved", 1), ("retried", 1)]);
+    tasks.iter().for_each(tokio::task::JoinHandle::abort);
 }
