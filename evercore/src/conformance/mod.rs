@@ -2,8 +2,8 @@
 //!
 //! Each bullet under *Behavior* of [`StorageEngine`] and
 //! [`SubscriptionEngine`](crate::engine::SubscriptionEngine) has a case here, run on a fresh store. The subjects
-//! `units` and `replay` look at the same promises through [`EventStore`](crate::EventStore), as applications
-//! do. The suite is exempt from semantic versioning: a new release may ask more of an engine.
+//! `units` and `replay`, and those after them, look at the same promises through
+//! [`EventStore`](crate::EventStore), as applications do. The suite is exempt from semantic versioning: a new release may ask more of an engine.
 //!
 //! An engine's package has `evercore` with the feature `conformance` among its dev-dependencies, and
 //! `tokio` with the features `macros` and `rt-multi-thread`. It says in a [`Harness`] how a store is made and
@@ -46,20 +46,29 @@ mod callers_transactions;
 mod checkpoints;
 mod closing;
 mod definitions;
+mod deliveries;
 mod events;
+mod exactly_once;
 mod failed_deliveries;
 mod fixtures;
+mod followers;
+mod handler_failures;
 mod idempotency;
 mod ids;
 mod leases;
 mod natural_keys;
+mod observations;
 mod operations;
 mod ordering;
 mod ownership;
+mod redefinitions;
 mod replay;
+mod runs;
 mod samples;
 mod snapshots;
+mod streams;
 mod subscribers;
+mod takeovers;
 mod transactions;
 mod types;
 mod units;
@@ -152,6 +161,14 @@ cases! { $
         with_a_commit_it_is_all_or_nothing
         of_two_from_one_position_at_most_one_commits
         a_change_from_outside_comes_before_or_after_it
+    }
+    exactly_once {
+        the_cursor_moves_with_what_was_written
+        when_the_handler_fails_nothing_is_written
+        over_errors_and_restarts_all_is_written_once
+        a_former_owner_writes_nothing
+        one_paused_in_its_transaction_writes_all_or_nothing
+        a_commit_that_would_wait_for_itself_is_refused
     }
 }
 
@@ -405,5 +422,60 @@ cases! { $
         nanoseconds_are_cut_off_live_and_replayed
         options_of_an_event_come_back
         after_a_restart_everything_goes_on
+    }
+    deliveries {
+        every_filter_from_every_start_delivers_exactly_its_events
+        from_the_end_of_an_empty_store_all_that_comes_later_is_delivered
+        a_type_that_is_used_for_the_first_time_is_delivered
+        a_commit_wakes_one_that_waits
+        a_commit_by_another_engine_wakes_one_that_waits
+        a_handler_may_commit_through_the_store
+    }
+    followers {
+        beside_writers_and_over_restarts_nothing_is_lost
+        after_it_is_ready_no_commit_is_missed
+        one_that_is_slow_holds_back_nobody
+    }
+    takeovers {
+        only_one_runs_it
+        after_a_crash_the_lease_expires_and_another_goes_on
+        a_released_one_is_taken_over_at_once
+        a_lease_is_renewed_while_a_handler_works
+        a_former_owner_writes_nothing
+        the_handler_of_a_former_owner_is_cancelled
+        changes_from_outside_stop_an_owner_in_this_process_at_once
+        a_paused_one_runs_when_it_is_resumed
+        one_that_is_not_there_cannot_be_changed
+        one_deleted_and_made_again_fences_its_old_owner
+        a_shutdown_finishes_the_batch_and_releases
+        a_shutdown_ends_who_waits
+    }
+    redefinitions {
+        another_filter_is_a_mismatch
+        one_that_is_redefined_goes_on_at_its_cursor
+        one_that_is_reset_starts_anew
+        a_key_is_followed_to_the_aggregate_that_had_it
+    }
+    handler_failures {
+        one_that_stops_is_right_before_the_event
+        one_that_skips_records_the_event_and_goes_on
+        failed_deliveries_are_dropped_by_hand
+        an_error_that_passes_loses_nothing
+        a_panic_is_an_error
+        an_event_that_cannot_be_decoded_stops_it
+        an_event_that_cannot_be_decoded_is_skipped
+    }
+    observations {
+        what_was_handled_can_be_read_after_waiting_for_it
+        what_the_filter_holds_back_need_not_be_waited_for
+        what_does_not_come_is_waited_for_until_the_time_is_over
+        one_that_is_behind_says_how_far
+        all_are_listed_with_their_states
+    }
+    streams {
+        what_is_not_acknowledged_comes_again
+        one_that_was_taken_over_ends_with_an_error
+        one_that_is_shut_down_ends
+        an_ephemeral_one_is_decoded
     }
 }
