@@ -35,7 +35,7 @@ pub fn root() -> PathBuf {
 pub(crate) struct Cargo {
     arguments: &'static str,
     more: Vec<String>,
-    variable: Option<(&'static str, &'static str)>,
+    variable: Option<(&'static str, String)>,
     directory: PathBuf,
 }
 
@@ -64,8 +64,8 @@ impl Cargo {
         self
     }
 
-    pub(crate) fn with_variable(mut self, name: &'static str, value: &'static str) -> Self {
-        self.variable = Some((name, value));
+    pub(crate) fn with_variable(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.variable = Some((name, value.into()));
         self
     }
 
@@ -111,7 +111,11 @@ impl Cargo {
     /// The cargo that runs this program, so that every step uses the same toolchain.
     fn command(&self) -> Command {
         let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        command.args(self.arguments()).envs(self.variable).current_dir(&self.directory).stdin(Stdio::null());
+        command
+            .args(self.arguments())
+            .envs(self.variable.clone())
+            .current_dir(&self.directory)
+            .stdin(Stdio::null());
         command
     }
 
@@ -128,7 +132,7 @@ impl Cargo {
 
 impl fmt::Display for Cargo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some((name, value)) = self.variable {
+        if let Some((name, value)) = &self.variable {
             write!(f, "{name}=\"{value}\" ")?;
         }
         f.write_str("cargo")?;

@@ -6,6 +6,7 @@ mod doorbell;
 mod failures;
 mod filters;
 mod fixtures;
+mod handlers;
 mod horizon;
 mod open;
 mod plans;
