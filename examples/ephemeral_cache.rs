@@ -64,7 +64,9 @@ async fn main() -> std::result::Result<(), Box<dyn Error + Send + Sync>> {
             .ephemeral_subscription()
             .aggregate::<Product>()
             // From this moment on every commit is delivered, so that what is cached now will be invalidated.
-            .on_ready(move |position| drop(ready.send(position)))
+            .on_ready(move |position| {
+                let _ = ready.send(position);
+            })
             .until(async { drop(stopped.await) });
         async move {
             let invalidate = async |batch| {

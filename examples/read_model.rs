@@ -105,7 +105,7 @@ async fn project<E: Table>(store: &EventStore) -> evercore::Result<()> {
         .subscription(BALANCES)
         .aggregate::<Account>()
         .decode::<Account>()
-        .batch_size(20)
+        .batch_size(5)
         // A process that was killed owns the subscription until its lease ends; the next one waits for that.
         .lease(Duration::from_secs(1))
         .standby();
@@ -117,6 +117,8 @@ async fn project<E: Table>(store: &EventStore) -> evercore::Result<()> {
                 let account = deposit.recorded.aggregate_id().get();
                 E::add(&mut transaction, account, event.cents).await?;
             }
+            // As if there was more to do, so that there is time to kill it.
+            tokio::time::sleep(Duration::from_millis(2)).await;
             Ok::<_, HandlerError>(transaction)
         })
         .await
@@ -126,9 +128,9 @@ async fn kill_and_compare<E: Table>(store: &EventStore, url: &str) -> Result<(),
     for kill in 1..=3 {
         let begin = store.head().await?;
         deposit(store, 10, 100).await?;
-        let half = Position::new(begin.get() + 500);
+        let some = Position::new(begin.get() + 200);
         let mut process = start(url)?;
-        store.wait_for(BALANCES, half, PATIENCE).await?;
+        store.wait_for(BALANCES, some, PATIENCE).await?;
         process.kill()?; // SIGKILL on Unix: it has no chance to tidy up
         process.wait()?;
         let (deposits, _) = table::<E>(store).await?;

@@ -85,20 +85,17 @@ async fn write_letters(store: EventStore, stopped: oneshot::Receiver<()>) -> eve
         .decode::<Order>() // events come as `OrderEvent`
         .until(async { drop(stopped.await) });
     // Batches come at least once: a crash between a handler's effect and the checkpoint repeats the batch in hand.
-    let handler = async |batch| {
-        for shipped in batch {
-            let OrderEvent::OrderShipped(event) = shipped.event else { continue };
-            let order = store.load::<Order>(shipped.recorded.aggregate_id().typed()).await?;
-            let carrier = event.carrier.unwrap_or_default();
-            println!(
-                "Dear {}, your order left with {carrier}. (event {})",
-                order.customer,
-                shipped.recorded.position()
-            );
-        }
-        Ok(())
-    };
-    letters.run(handler).await
+    letters
+        .run(async |batch| {
+            for shipped in batch {
+                let OrderEvent::OrderShipped(event) = shipped.event else { continue };
+                let order = store.load::<Order>(shipped.recorded.aggregate_id().typed()).await?;
+                let carrier = event.carrier.unwrap_or_default();
+                println!("Dear {}, your order left with {carrier}.", order.customer);
+            }
+            Ok(())
+        })
+        .await
 }
 
 async fn place_and_ship(store: &EventStore, customer: &str) -> evercore::Result<()> {

@@ -79,7 +79,7 @@ fn watch_over(
         .standby()
         .lease(Duration::from_secs(5))
         .until(async { drop(stopped.await) });
-    let run = alarms.run(async move |batch| {
+    let run = alarms.run(move |batch| async move {
         for measured in batch {
             let SensorEvent::Measured(event) = measured.event;
             println!(

@@ -3,8 +3,8 @@
 use std::{num::NonZero, time::Duration};
 
 use evercore::{
-    Aggregate, Batch, Context, Decoded, EventStore, HandlerError, Result, RetryPolicy, Subscription, Typed,
-    state_event,
+    Aggregate, Batch, Context, Decoded, EventStore, HandlerError, LogFilter, Position, Result, RetryPolicy,
+    Subscription, Typed, state_event,
 };
 use evercore_postgres::{PostgresEngine, commit_in};
 use sqlx::{Postgres, Transaction};
@@ -85,7 +85,8 @@ async fn billed(store: &EventStore, orders: &Orders) -> Result<Context> {
 }
 
 async fn assert_all_are_billed(store: &EventStore) -> TestResult {
-    assert_eq!(store.head().await?.get(), 2 * ORDERS, "each has one invoice");
+    let invoices = store.log(LogFilter::new().aggregate::<Invoice>(), Position::START).page(100).await?;
+    assert_eq!(i64::try_from(invoices.events.len())?, ORDERS, "each has one");
     for order in 1..=ORDERS {
         let invoice = store.load_by_key::<Invoice>(format!("invoice-{order}").as_str()).await?;
         assert_eq!(invoice.order, order);

@@ -8,6 +8,7 @@ mod filters;
 mod fixtures;
 mod handlers;
 mod horizon;
+mod interrupted;
 mod open;
 mod plans;
 mod random_writers;
