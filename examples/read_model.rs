@@ -80,16 +80,23 @@ async fn main() -> Result<(), Failure> {
 
 /// What differs between the databases: the types of the driver.
 trait Table: TransactionalEngine {
-    async fn create(&self) -> Result<(), sqlx::Error>;
-    async fn add(transaction: &mut Self::Transaction, account: i64, cents: i64) -> Result<(), sqlx::Error>;
+    fn create(&self) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
+
+    fn add(
+        transaction: &mut Self::Transaction,
+        account: i64,
+        cents: i64,
+    ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
+
     /// How many deposits the table knows of, and the sum of all balances.
-    async fn total(&self) -> Result<(i64, i64), sqlx::Error>;
+    fn total(&self) -> impl Future<Output = Result<(i64, i64), sqlx::Error>> + Send;
 }
 
 async fn run<E: Table>(engine: E, url: &str) -> Result<(), Failure> {
     engine.create().await?;
     let store = EventStore::open::<Domain>(engine).await?;
-    match env::args().nth(1).as_deref() {
+    let argument = env::args().nth(1);
+    match argument.as_deref() {
         Some(PROJECT) => project::<E>(&store).await?,
         _ => {
             kill_and_compare::<E>(&store, url).await?;

@@ -40,12 +40,12 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let open = async || EventStore::open::<Domain>(PostgresEngine::connect(&url).await?).await;
     let (one, other) = (open().await?, open().await?);
 
-    let (stop, first) = watch_over("first", one.clone());
+    let (stop, first) = watch_over("first", &one);
     measure(&one, 21).await?;
     one.wait_until_caught_up(ALARMS, PATIENCE).await?;
 
     // The database says who owns a subscription. Without `standby` this would be the error `AlreadyOwned`.
-    let (stop_second, second) = watch_over("second", other.clone());
+    let (stop_second, second) = watch_over("second", &other);
     // A commit of one process wakes the owner in the other at once.
     measure(&other, 22).await?;
     one.wait_until_caught_up(ALARMS, PATIENCE).await?;
@@ -69,7 +69,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
 /// Runs the subscription in a task until the sender is dropped.
 fn watch_over(
     service: &'static str,
-    store: EventStore,
+    store: &EventStore,
 ) -> (oneshot::Sender<()>, JoinHandle<evercore::Result<()>>) {
     let (stop, stopped) = oneshot::channel();
     let alarms = store

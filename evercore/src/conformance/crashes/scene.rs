@@ -10,7 +10,7 @@ use super::{
     runner::{BATCH, NAME},
 };
 use crate::{
-    EventStore, LogFilter, Position,
+    EventStore, LogFilter, Position, RecordedEvent,
     conformance::samples::{open, stored_account},
 };
 
@@ -162,7 +162,7 @@ impl<'a, H: CrashHarness> Scene<'a, H> {
             if page.events.is_empty() {
                 return positions;
             }
-            positions.extend(page.events.iter().map(|event| event.position()));
+            positions.extend(page.events.iter().map(RecordedEvent::position));
         }
     }
 }

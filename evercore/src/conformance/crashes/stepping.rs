@@ -47,7 +47,7 @@ impl Steps {
         };
         if is_the_end {
             say("stopped", Position::START);
-            pending().await
+            pending::<()>().await;
         }
     }
 }
