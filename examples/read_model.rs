@@ -134,8 +134,8 @@ async fn project<E: Table>(store: &EventStore) -> evercore::Result<()> {
 async fn kill_and_compare<E: Table>(store: &EventStore, url: &str) -> Result<(), Failure> {
     for kill in 1..=3 {
         let begin = store.head().await?;
-        deposit(store, 10, 100).await?;
-        let some = Position::new(begin.get() + 200);
+        deposit(store, 5, 100).await?;
+        let some = Position::new(begin.get() + 100);
         let mut process = start(url)?;
         store.wait_for(BALANCES, some, PATIENCE).await?;
         process.kill()?; // SIGKILL on Unix: it has no chance to tidy up
