@@ -196,7 +196,10 @@ impl Committing {
 async fn a_commit_that_is_ended_by_the_server_is_made_again() -> TestResult {
     let place = Place::new().await;
     let committing = Committing::new(&place, &place.url()).await;
-    run(&mut place.session().await, END_SESSIONS).await;
+    // This session alone: where the cursor is can be asked at once.
+    let waiting = committing.until_waiting(&place, 1).await;
+    let end = format!("SELECT pg_terminate_backend({})", waiting[0]);
+    run(&mut place.session().await, end).await;
     committing.assert_goes_on(&place).await;
     Ok(())
 }
