@@ -170,7 +170,7 @@ pub async fn a_standby_takes_over_when_the_lease_of_a_killed_owner_has_expired<H
     let killed = Instant::now();
     scene.deliveries_of(&mut standby, "claimed").await;
     let waited = killed.elapsed();
-    assert!(waited < lease + Duration::from_secs(1), "it waited {waited:?} for a lease of {lease:?}");
+    assert!(waited < lease * 2, "it waited {waited:?} for a lease of {lease:?}");
     scene.deliveries.expect_repetition(true);
     scene.finish_with(standby).await;
     scene.assert_all_was_delivered().await;
