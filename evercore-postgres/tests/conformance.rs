@@ -3,8 +3,12 @@
 #[path = "it/database.rs"]
 mod database;
 
-use evercore::conformance::Harness;
+use evercore::{
+    HandlerError, Position,
+    conformance::{Harness, crashes::CrashHarness},
+};
 use evercore_postgres::PostgresEngine;
+use sqlx::Transaction;
 
 use self::database::OwnDatabase;
 
@@ -19,9 +23,41 @@ impl Harness for Postgres {
     }
 
     async fn open(&self) -> PostgresEngine {
-        PostgresEngine::connect(&self.0.url()).await.expect("the store opens")
+        Self::connect(&self.address()).await
+    }
+}
+
+impl CrashHarness for Postgres {
+    const KILLS: usize = 10;
+
+    fn address(&self) -> String {
+        self.0.url()
+    }
+
+    async fn connect(address: &str) -> PostgresEngine {
+        PostgresEngine::connect(address).await.expect("the store opens")
+    }
+
+    async fn create_table(engine: &PostgresEngine) {
+        let create = "CREATE TABLE handled (position bigint NOT NULL)";
+        sqlx::query(create).execute(engine.pool()).await.expect("a table");
+    }
+
+    async fn insert(
+        position: Position,
+        transaction: &mut Transaction<'static, sqlx::Postgres>,
+    ) -> Result<(), HandlerError> {
+        let insert = sqlx::query("INSERT INTO handled VALUES ($1)").bind(position.get());
+        insert.execute(&mut **transaction).await?;
+        Ok(())
+    }
+
+    async fn positions(engine: &PostgresEngine) -> Vec<Position> {
+        let positions = sqlx::query_scalar("SELECT position FROM handled").fetch_all(engine.pool()).await;
+        positions.expect("positions").into_iter().map(Position::new).collect()
     }
 }
 
 evercore::conformance_tests!(Postgres);
 evercore::transactional_conformance_tests!(Postgres);
+evercore::crash_tests!(Postgres);

@@ -14,12 +14,20 @@ const MEASUREMENTS: &[&str] = &["snapshot_interval"];
 /// The program that is run twice on each engine: it has to find what it stored.
 const QUICKSTART: &str = "quickstart";
 
-/// Runs every file of `examples/`, and the quickstart on PostgreSQL as well.
+/// Programs that open the store that this variable names. Without it they are in SQLite.
+const ANYWHERE: [&str; 2] = ["ephemeral_cache", "read_model"];
+const STORE_VARIABLE: &str = "EVERCORE_DSN";
+
+/// Runs every file of `examples/`, and those that can on PostgreSQL as well.
 pub(crate) fn run(server: &Server) -> Result {
     Cargo::new("build --quiet --workspace --all-features --examples").run()?;
     let names = names(&root().join("examples"))?;
     for name in names.iter().filter(|name| !MEASUREMENTS.contains(&name.as_str()) && *name != QUICKSTART) {
         Example::new(name)?.run()?;
+    }
+    for name in ANYWHERE {
+        let database = server.create_database()?;
+        Example::new(name)?.with_variable(STORE_VARIABLE, &database.url()).run()?;
     }
     Example::new(QUICKSTART)?.remembers()?;
     let database = server.create_database()?;
@@ -45,6 +53,11 @@ impl Example {
     /// What it is told on its command line.
     fn with_argument(self, argument: &str) -> Self {
         Self { cargo: self.cargo.with_argument("--").with_argument(argument) }
+    }
+
+    /// What it finds in its environment.
+    fn with_variable(self, name: &'static str, value: &str) -> Self {
+        Self { cargo: self.cargo.with_variable(name, value) }
     }
 
     /// Runs it and returns what it printed.

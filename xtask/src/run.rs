@@ -46,7 +46,7 @@ pub fn again(feature: &str, arguments: &[String]) -> Result {
 pub(crate) struct Cargo {
     arguments: &'static str,
     more: Vec<String>,
-    variable: Option<(&'static str, &'static str)>,
+    variable: Option<(&'static str, String)>,
     directory: PathBuf,
 }
 
@@ -75,8 +75,8 @@ impl Cargo {
         self
     }
 
-    pub(crate) fn with_variable(mut self, name: &'static str, value: &'static str) -> Self {
-        self.variable = Some((name, value));
+    pub(crate) fn with_variable(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.variable = Some((name, value.into()));
         self
     }
 
@@ -122,7 +122,11 @@ impl Cargo {
     /// The cargo that runs this program, so that every step uses the same toolchain.
     fn command(&self) -> Command {
         let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        command.args(self.arguments()).envs(self.variable).current_dir(&self.directory).stdin(Stdio::null());
+        command
+            .args(self.arguments())
+            .envs(self.variable.clone())
+            .current_dir(&self.directory)
+            .stdin(Stdio::null());
         command
     }
 
@@ -139,7 +143,7 @@ impl Cargo {
 
 impl fmt::Display for Cargo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some((name, value)) = self.variable {
+        if let Some((name, value)) = &self.variable {
             write!(f, "{name}=\"{value}\" ")?;
         }
         f.write_str("cargo")?;

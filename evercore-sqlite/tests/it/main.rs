@@ -4,6 +4,7 @@ mod concurrency;
 mod crash;
 mod damage;
 mod fixtures;
+mod handlers;
 mod migration;
 mod open;
 mod store;

@@ -35,6 +35,9 @@
 //! An engine that is a [`TransactionalEngine`](crate::engine::TransactionalEngine) also calls
 //! [`transactional_conformance_tests!`](crate::transactional_conformance_tests) with the same harness.
 //!
+//! Where other processes can open the store, there is [`crash_tests!`](crate::crash_tests) besides, for a
+//! [`CrashHarness`](crashes::CrashHarness).
+//!
 //! Tests are named by subject and case, `natural_keys::keys_are_swapped_in_one_commit`. Several harnesses in
 //! one file stand in modules of their own, each with its call of the macro.
 
@@ -45,6 +48,7 @@ mod callers_checkpoints;
 mod callers_transactions;
 mod checkpoints;
 mod closing;
+pub mod crashes;
 mod definitions;
 mod deliveries;
 mod events;
