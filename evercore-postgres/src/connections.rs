@@ -22,6 +22,7 @@ use tokio::{
 };
 
 use crate::{
+    calls::{Calls, Reached},
     error::Problem,
     inspection,
     statements::{Query, Statements},
@@ -60,12 +61,13 @@ impl Target {
     }
 }
 
-/// How many connections, and how long to wait.
+/// How many connections, how long to wait, and how to send statements.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     pub(crate) connections: u32,
     pub(crate) connecting: Duration,
     pub(crate) statement: Duration,
+    pub(crate) calls: Calls,
 }
 
 /// The connections of an engine; they are made when they are needed.
@@ -127,9 +129,13 @@ impl Connections {
         mut connection: PgConnection,
         statements: &Statements,
     ) -> Result<PgConnection, Problem> {
-        let limit = self.limits.statement;
-        let found = timeout(limit, inspection::inspect(&mut connection, statements)).await;
-        let found = found.map_err(|_| Problem::NoAnswerWithin(limit))??;
+        let Limits { statement: limit, calls, .. } = self.limits;
+        let inspected = async {
+            calls.begin(&mut connection, limit).await?;
+            calls.fetch(&mut connection, statements.inspect(), &mut Reached::default()).await
+        };
+        let rows = timeout(limit, inspected).await.map_err(|_| Problem::NoAnswerWithin(limit))??;
+        let found = inspection::inspect(&rows)?;
         if self.store.get_or_init(|| found.clone()) != &found {
             return Err(Problem::OtherStore);
         }
@@ -143,7 +149,7 @@ impl Connections {
     }
 
     /// A connection for one caller. On a new one the server is inspected first.
-    pub(crate) async fn lease(&self, statements: &Statements) -> Result<Lease<'_>, Problem> {
+    pub(crate) async fn lease<'a>(&'a self, statements: &'a Statements) -> Result<Lease<'a>, Problem> {
         self.refuse_closed()?;
         let acquired = timeout(self.limits.connecting, self.permits.acquire()).await;
         let permit = acquired.map_err(|_| Problem::NoConnectionWithin(self.limits.connecting))?;
@@ -152,21 +158,21 @@ impl Connections {
 
     /// One beside those that are counted, for the one caller at a time who may hold it long: so that those
     /// who write, and perhaps are waited for, have all others.
-    pub(crate) async fn lease_beside(&self, statements: &Statements) -> Result<Lease<'_>, Problem> {
+    pub(crate) async fn lease_beside<'a>(&'a self, statements: &'a Statements) -> Result<Lease<'a>, Problem> {
         self.lend(None, statements).await
     }
 
     async fn lend<'a>(
         &'a self,
         permit: Option<SemaphorePermit<'a>>,
-        statements: &Statements,
+        statements: &'a Statements,
     ) -> Result<Lease<'a>, Problem> {
         self.refuse_closed()?;
         let connection = match self.living().await {
             Some(connection) => connection,
             None => self.inspected(self.connect().await?, statements).await?,
         };
-        Ok(Lease { connection: Some(connection), connections: self, _permit: permit })
+        Ok(Lease { connection: Some(connection), connections: self, statements, _permit: permit })
     }
 
     /// The connection that was used last, if it is of use.
@@ -243,24 +249,49 @@ impl Connections {
 pub(crate) struct Lease<'a> {
     connection: Option<PgConnection>,
     connections: &'a Connections,
+    statements: &'a Statements,
     _permit: Option<SemaphorePermit<'a>>,
 }
 
 impl Lease<'_> {
     /// Runs a statement.
     pub(crate) async fn fetch(&mut self, query: Query<'_>) -> Result<Vec<PgRow>, Problem> {
-        let mut connection = self.connection.take().ok_or(Problem::Closed)?;
         let limit = self.connections.limits.statement;
-        let Ok(answered) = timeout(limit, query.fetch_all(&mut connection)).await else {
-            return Err(Problem::NoAnswerWithin(limit));
-        };
-        let answered = answered.map_err(Problem::from);
+        let mut reached = Reached::default();
+        let answered = timeout(limit, self.call(query, &mut reached)).await;
+        match answered.unwrap_or(Err(Problem::NoAnswerWithin(limit))) {
+            Err(problem) if reached == Reached::Nothing => Err(problem.before_commit()),
+            answered => answered,
+        }
+    }
+
+    /// While this is under way the lease has no connection: one whose call is given up is closed.
+    async fn call(&mut self, query: Query<'_>, reached: &mut Reached) -> Result<Vec<PgRow>, Problem> {
+        let mut connection = self.begun().await?;
+        let answered = self.connections.limits.calls.fetch(&mut connection, query, reached).await;
         match &answered {
             Err(problem) if problem.is_of_connection() => self.connections.idle().clear(),
             Err(problem) if problem.is_of_statement() => {}
             _ => self.connection = Some(connection),
         }
         answered
+    }
+
+    /// A connection that is ready for a statement. Where a transaction has to begin first, one that is found broken
+    /// by that is replaced.
+    async fn begun(&mut self) -> Result<PgConnection, Problem> {
+        let mut connection = self.connection.take().ok_or(Problem::Closed)?;
+        let Limits { statement: limit, calls, .. } = self.connections.limits;
+        match calls.begin(&mut connection, limit).await {
+            Err(problem) if problem.is_of_connection() => {
+                self.connections.idle().clear();
+                let new = self.connections.connect().await?;
+                connection = self.connections.inspected(new, self.statements).await?;
+                calls.begin(&mut connection, limit).await?;
+            }
+            begun => begun?,
+        }
+        Ok(connection)
     }
 
     /// Runs a statement that writes. A role may have its transactions see a single moment: then the statement

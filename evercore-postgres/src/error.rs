@@ -57,8 +57,11 @@ pub(crate) enum Problem {
     Standby,
     #[error("{what} has the impossible value {value:?}")]
     Impossible { what: &'static str, value: String },
-    #[error("the connection broke while the transaction was committed: it is as a whole, or not at all")]
+    #[error("there was no answer when the transaction was committed: it is as a whole, or not at all")]
     InDoubt(#[source] Box<Problem>),
+    /// Of a call that wrote in a transaction of its own, which was not committed for certain.
+    #[error(transparent)]
+    BeforeCommit(Box<Problem>),
     #[error("a statement of the transaction failed, or its connection broke: nothing of it was committed")]
     NotCommitted(#[source] Box<Problem>),
     #[error("the payloads have {bytes} bytes, a commit can have {most}")]
@@ -76,6 +79,7 @@ impl Problem {
     fn kind(&self) -> EngineErrorKind {
         match self {
             Self::Server(error) => kind_of(error),
+            Self::BeforeCommit(problem) => problem.kind(),
             Self::NoAnswerWithin(_) | Self::NoConnectionWithin(_) | Self::NotReachedWithin(_) => {
                 EngineErrorKind::Timeout
             }
@@ -98,6 +102,7 @@ impl Problem {
     pub(crate) fn answer(&self) -> Option<&PgDatabaseError> {
         match self {
             Self::Server(error) => answer_of(error),
+            Self::BeforeCommit(problem) => problem.answer(),
             _ => None,
         }
     }
@@ -122,6 +127,11 @@ impl Problem {
         self.answer().is_some_and(|answer| answer.code() == "40001")
     }
 
+    /// The same problem as one before a `COMMIT` was sent.
+    pub(crate) fn before_commit(self) -> Self {
+        Self::BeforeCommit(Box::new(self))
+    }
+
     /// The same problem as one of a `COMMIT`, after which trying again is not safe when it may have been made.
     pub(crate) fn of_finish(self) -> Self {
         match self.is_of_connection() {
@@ -136,7 +146,7 @@ impl Problem {
         if let Some(refusal) = self.answer().and_then(refusal) {
             return refusal;
         }
-        let sent = !matches!(self, Self::Server(sqlx::Error::Encode(_)));
+        let sent = !matches!(self, Self::Server(sqlx::Error::Encode(_)) | Self::BeforeCommit(_));
         match sent && self.is_of_connection() {
             true => CommitError::OutcomeUnknown(self.during("commit")),
             false => CommitError::Engine(self.during("commit")),

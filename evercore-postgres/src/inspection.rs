@@ -1,18 +1,16 @@
 //! What is looked at on every new connection: it may go to another server than the one before.
 
-use sqlx::{PgConnection, Row as _};
+use sqlx::{Row as _, postgres::PgRow};
 
-use crate::{error::Problem, statements::Statements};
+use crate::error::Problem;
 
 /// PostgreSQL 14.1: before, a prepared transaction could change its virtual id while readers wait for it.
 const OLDEST: i32 = 140_001;
 
-/// Refuses servers and stores on which the order of the log cannot be kept, and says which store it is.
-pub(crate) async fn inspect(
-    connection: &mut PgConnection,
-    statements: &Statements,
-) -> Result<String, Problem> {
-    let row = statements.inspect().fetch_one(connection).await?;
+/// Refuses servers and stores on which the order of the log cannot be kept, and says which store it is: from the
+/// rows that `inspect` returned.
+pub(crate) fn inspect(rows: &[PgRow]) -> Result<String, Problem> {
+    let row = rows.first().ok_or(Problem::NoAnswer)?;
     let version: i32 = row.try_get("server_version")?;
     if version < OLDEST {
         return Err(Problem::OldServer(version));

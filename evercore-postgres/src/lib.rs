@@ -128,6 +128,7 @@
 //!
 //! A role that only reads needs `USAGE` on the schema and `SELECT` on all that is in it.
 
+mod calls;
 mod commit;
 mod connections;
 mod doorbell;

@@ -103,13 +103,18 @@ impl Statements {
     }
 
     /// Writes the changes of a unit of work, in the store with this id, or in whichever it is.
-    pub(crate) fn commit<'q>(&self, changes: &'q Changes, store: Option<&'q str>) -> Query<'q> {
+    pub(crate) fn commit<'q>(
+        &self,
+        changes: &'q Changes,
+        store: Option<&'q str>,
+        lock_timeout: String,
+    ) -> Query<'q> {
         let Changes { idempotency, aggregates, events, snapshots } = changes;
         let query = sqlx::query(self.commit.clone())
             .bind(store)
             .bind(idempotency.as_ref().map(|idempotency| idempotency.key.as_str()))
             .bind(idempotency.as_ref().map(|idempotency| idempotency.receipt.as_str()));
-        bind_snapshots(bind_events(bind_aggregates(query, aggregates), events), snapshots)
+        bind_snapshots(bind_events(bind_aggregates(query, aggregates), events), snapshots).bind(lock_timeout)
     }
 
     /// The commit that was made under a key.

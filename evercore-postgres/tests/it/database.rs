@@ -11,7 +11,16 @@ pub(crate) struct OwnDatabase(Option<Database>);
 
 impl OwnDatabase {
     pub(crate) async fn create() -> Self {
-        let create = || Server::for_tests().and_then(|server| server.create_database());
+        Self::on(Server::for_tests).await
+    }
+
+    /// Not on a server that is named in the environment.
+    pub(crate) async fn create_on_throwaway() -> Self {
+        Self::on(Server::throwaway_for_tests).await
+    }
+
+    async fn on(server: fn() -> xtask::Result<Server>) -> Self {
+        let create = move || server().and_then(|server| server.create_database());
         let created = tokio::task::spawn_blocking(create).await.expect("it does not panic");
         created.expect("a database").into()
     }

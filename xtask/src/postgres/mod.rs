@@ -33,6 +33,7 @@ mod database;
 mod home;
 mod install;
 mod options;
+mod pgbouncer;
 mod private;
 mod programs;
 mod supervisor;
@@ -45,7 +46,13 @@ mod tests;
 use std::{env, path::PathBuf, sync::Arc};
 
 use self::{account::Account, home::Home, programs::Programs, throwaway::Throwaway, url::Url};
-pub use self::{database::Database, install::install_if_missing, options::Options, private::PrivateServer};
+pub use self::{
+    database::Database,
+    install::install_if_missing,
+    options::Options,
+    pgbouncer::{PgBouncer, Statements},
+    private::PrivateServer,
+};
 use crate::{Failure, Result};
 
 /// The environment variable that names a server, as a URL. Its role has to be one that may create databases.
@@ -72,6 +79,15 @@ impl Server {
         if let Some(url) = named_url() {
             return Self::named(&url);
         }
+        Self::throwaway_for_tests()
+    }
+
+    /// The same, but always a throwaway server, even when another one is named in the environment.
+    ///
+    /// # Errors
+    ///
+    /// When none can be started; the text says what to install.
+    pub fn throwaway_for_tests() -> Result<Self> {
         let account = Account::for_servers()?;
         Self::shared(&Home::new(&account)?, &account, &Options::new())
     }
