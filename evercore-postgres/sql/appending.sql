@@ -1,6 +1,6 @@
 -- The transactions that have begun to append to the log and have not ended. Where the log is replicated from
 -- elsewhere, those are there: a standby, and a database that has subscribed to it.
-SELECT server.is_standby, lock.virtualtransaction AS transaction
+SELECT server.is_standby, lock.virtualtransaction AS transaction, pg_postmaster_start_time() AS server_started
 FROM (
     SELECT
         pg_is_in_recovery() OR EXISTS (

@@ -2,6 +2,7 @@
 -- between the two, none is missing. More than a thousand are not counted.
 SELECT
     pg_is_in_recovery() AS is_standby,
+    pg_postmaster_start_time() AS server_started,
     coalesce((SELECT event.position FROM {schema}.events AS event ORDER BY event.position DESC LIMIT 1), 0) AS head,
     (
         SELECT count(*)

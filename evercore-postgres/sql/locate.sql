@@ -22,6 +22,7 @@ found AS (
 )
 SELECT
     pg_is_in_recovery() AS is_standby,
+    pg_postmaster_start_time() AS server_started,
     coalesce(
         (
             SELECT min(event.position) - 1

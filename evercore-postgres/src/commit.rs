@@ -7,7 +7,10 @@ use evercore::{
 use sqlx::{PgConnection, Postgres, Transaction, postgres::PgRow};
 use tokio::time::timeout;
 
-use crate::{calls::lock_timeout, connections::Connections, engine::PostgresEngine, error::Problem, row, statements::Statements};
+use crate::{
+    calls::lock_timeout, connections::Connections, engine::PostgresEngine, error::Problem, row,
+    statements::Statements,
+};
 
 /// So many bytes of payloads fit into one call: the server takes messages of a gigabyte, in which there are texts
 /// and numbers too.

@@ -24,7 +24,7 @@ use tokio::{
 use crate::{
     calls::{Calls, Reached},
     error::Problem,
-    inspection,
+    inspection::{self, ServerId},
     statements::{Query, Statements},
 };
 
@@ -84,8 +84,15 @@ pub(crate) struct Connections {
 }
 
 struct Idle {
-    connection: PgConnection,
+    session: Session,
     since: Instant,
+}
+
+/// A connection that was inspected.
+struct Session {
+    connection: PgConnection,
+    /// The server that answered then. A pooler may put another one behind the connection.
+    server: ServerId,
 }
 
 impl Connections {
@@ -118,8 +125,8 @@ impl Connections {
         connection: PgConnection,
         statements: &Statements,
     ) -> Result<&str, Problem> {
-        let connection = self.inspected(connection, statements).await?;
-        self.put_back(connection);
+        let session = self.inspected(connection, statements).await?;
+        self.put_back(session);
         self.store.get().map(String::as_str).ok_or(Problem::NoAnswer)
     }
 
@@ -128,19 +135,19 @@ impl Connections {
         &self,
         mut connection: PgConnection,
         statements: &Statements,
-    ) -> Result<PgConnection, Problem> {
+    ) -> Result<Session, Problem> {
         let Limits { statement: limit, calls, .. } = self.limits;
         let inspected = async {
             calls.begin(&mut connection, limit).await?;
             calls.fetch(&mut connection, statements.inspect(), &mut Reached::default()).await
         };
         let rows = timeout(limit, inspected).await.map_err(|_| Problem::NoAnswerWithin(limit))??;
-        let found = inspection::inspect(&rows)?;
-        if self.store.get_or_init(|| found.clone()) != &found {
+        let (store, server) = inspection::inspect(&rows)?;
+        if self.store.get_or_init(|| store.clone()) != &store {
             return Err(Problem::OtherStore);
         }
         self.made.fetch_add(1, Ordering::SeqCst);
-        Ok(connection)
+        Ok(Session { connection, server })
     }
 
     /// How many connections were made so far. As long as it stays the same, so does the server.
@@ -168,22 +175,21 @@ impl Connections {
         statements: &'a Statements,
     ) -> Result<Lease<'a>, Problem> {
         self.refuse_closed()?;
-        let connection = match self.living().await {
-            Some(connection) => connection,
+        let session = match self.living().await {
+            Some(session) => session,
             None => self.inspected(self.connect().await?, statements).await?,
         };
-        Ok(Lease { connection: Some(connection), connections: self, statements, _permit: permit })
+        Ok(Lease { session: Some(session), connections: self, statements, _permit: permit })
     }
 
     /// The connection that was used last, if it is of use.
-    async fn living(&self) -> Option<PgConnection> {
-        let idle = self.idle().pop()?;
-        let mut connection = idle.connection;
-        if idle.since.elapsed() < TRUSTED {
-            return Some(connection);
+    async fn living(&self) -> Option<Session> {
+        let Idle { mut session, since } = self.idle().pop()?;
+        if since.elapsed() < TRUSTED {
+            return Some(session);
         }
-        match timeout(self.limits.connecting, connection.ping()).await {
-            Ok(Ok(())) => Some(connection),
+        match timeout(self.limits.connecting, session.connection.ping()).await {
+            Ok(Ok(())) => Some(session),
             _ => {
                 self.idle().clear();
                 None
@@ -191,9 +197,9 @@ impl Connections {
         }
     }
 
-    fn put_back(&self, connection: PgConnection) {
+    fn put_back(&self, session: Session) {
         if !self.is_closed() {
-            self.idle().push(Idle { connection, since: Instant::now() });
+            self.idle().push(Idle { session, since: Instant::now() });
         }
     }
 
@@ -235,8 +241,8 @@ impl Connections {
         self.closed.store(true, Ordering::SeqCst);
         let all = self.permits.acquire_many(self.limits.connections).await;
         let idle = std::mem::take(&mut *self.idle());
-        for Idle { connection, .. } in idle {
-            if let Ok(Err(error)) = timeout(self.limits.connecting, connection.close()).await {
+        for Idle { session, .. } in idle {
+            if let Ok(Err(error)) = timeout(self.limits.connecting, session.connection.close()).await {
                 tracing::debug!(%error, "a connection did not close properly");
             }
         }
@@ -247,7 +253,7 @@ impl Connections {
 
 /// A connection in use. It goes back when it is dropped between two calls.
 pub(crate) struct Lease<'a> {
-    connection: Option<PgConnection>,
+    session: Option<Session>,
     connections: &'a Connections,
     statements: &'a Statements,
     _permit: Option<SemaphorePermit<'a>>,
@@ -265,33 +271,34 @@ impl Lease<'_> {
         }
     }
 
-    /// While this is under way the lease has no connection: one whose call is given up is closed.
+    /// While this is under way the lease has no session: one whose call is given up is closed.
     async fn call(&mut self, query: Query<'_>, reached: &mut Reached) -> Result<Vec<PgRow>, Problem> {
-        let mut connection = self.begun().await?;
-        let answered = self.connections.limits.calls.fetch(&mut connection, query, reached).await;
+        let mut session = self.begun().await?;
+        let answered = self.connections.limits.calls.fetch(&mut session.connection, query, reached).await;
+        let answered = answered.and_then(|rows| session.server.answered(&rows).map(|()| rows));
         match &answered {
             Err(problem) if problem.is_of_connection() => self.connections.idle().clear(),
             Err(problem) if problem.is_of_statement() => {}
-            _ => self.connection = Some(connection),
+            _ => self.session = Some(session),
         }
         answered
     }
 
-    /// A connection that is ready for a statement. Where a transaction has to begin first, one that is found broken
-    /// by that is replaced.
-    async fn begun(&mut self) -> Result<PgConnection, Problem> {
-        let mut connection = self.connection.take().ok_or(Problem::Closed)?;
+    /// A session that is ready for a statement. Where a transaction has to begin first, one that is found broken by
+    /// that is replaced.
+    async fn begun(&mut self) -> Result<Session, Problem> {
+        let mut session = self.session.take().ok_or(Problem::Closed)?;
         let Limits { statement: limit, calls, .. } = self.connections.limits;
-        match calls.begin(&mut connection, limit).await {
+        match calls.begin(&mut session.connection, limit).await {
             Err(problem) if problem.is_of_connection() => {
                 self.connections.idle().clear();
                 let new = self.connections.connect().await?;
-                connection = self.connections.inspected(new, self.statements).await?;
-                calls.begin(&mut connection, limit).await?;
+                session = self.connections.inspected(new, self.statements).await?;
+                calls.begin(&mut session.connection, limit).await?;
             }
             begun => begun?,
         }
-        Ok(connection)
+        Ok(session)
     }
 
     /// Runs a statement that writes. A role may have its transactions see a single moment: then the statement
@@ -309,8 +316,8 @@ impl Lease<'_> {
 
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            self.connections.put_back(connection);
+        if let Some(session) = self.session.take() {
+            self.connections.put_back(session);
         }
     }
 }

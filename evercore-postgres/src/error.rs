@@ -49,6 +49,10 @@ pub(crate) enum Problem {
     SequenceBehind { head: i64, last_drawn: i64, repair: String },
     #[error("a new connection found another store than those before")]
     OtherStore,
+    #[error(
+        "the server was started again, or a pooler went to another one: what was known of the log is void"
+    )]
+    OtherServer,
     #[error("the log ends at position {head}, but was read up to {known} before: the server lost events")]
     Rewound { head: i64, known: i64 },
     #[error(
@@ -80,6 +84,7 @@ impl Problem {
         match self {
             Self::Server(error) => kind_of(error),
             Self::BeforeCommit(problem) => problem.kind(),
+            Self::OtherServer => EngineErrorKind::ConnectionLost,
             Self::NoAnswerWithin(_) | Self::NoConnectionWithin(_) | Self::NotReachedWithin(_) => {
                 EngineErrorKind::Timeout
             }

@@ -8,6 +8,7 @@ mod fixtures;
 mod horizon;
 mod open;
 mod plans;
+mod poolers;
 mod random_writers;
 mod roles;
 mod round_trips;
