@@ -14,6 +14,7 @@ mod roles;
 mod round_trips;
 mod servers;
 mod stalls;
+mod timeouts;
 mod transactions;
 mod view;
 mod warnings;
