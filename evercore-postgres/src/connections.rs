@@ -61,6 +61,17 @@ impl Target {
     }
 }
 
+/// Where a server is, for people; nothing of it is secret.
+fn place(options: &PgConnectOptions) -> String {
+    let port = options.get_port();
+    let database = options.get_database().unwrap_or_else(|| options.get_username());
+    let host = match options.get_socket() {
+        Some(socket) => socket.display().to_string(),
+        None => options.get_host().to_owned(),
+    };
+    format!("{host}:{port}, database {database}, as {}", options.get_username())
+}
+
 /// How many connections, how long to wait, and how to send statements.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
@@ -113,10 +124,11 @@ impl Connections {
     /// A new connection, to whatever is there.
     pub(crate) async fn connect(&self) -> Result<PgConnection, Problem> {
         let options = self.target.options();
-        match timeout(self.limits.connecting, options.connect()).await {
-            Ok(connected) => Ok(connected?),
+        let connected = match timeout(self.limits.connecting, options.connect()).await {
+            Ok(connected) => connected.map_err(Problem::from),
             Err(_) => Err(Problem::NotReachedWithin(self.limits.connecting)),
-        }
+        };
+        connected.map_err(|problem| Problem::Connecting { at: place(&options), source: Box::new(problem) })
     }
 
     /// Keeps a new connection for later use, if its server is one that can be trusted, and says which store it is.

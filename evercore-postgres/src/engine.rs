@@ -106,6 +106,7 @@ impl PostgresEngine {
             Migration::OnConnect => migrate::migrate(&mut first, &schema, &statements, limit).await?,
             Migration::Manual => migrate::check(&mut first, &statements, limit).await?,
         }
+        migrate::refuse_altered(&mut first, &schema, &statements, limit).await?;
         let store = connections.adopt(first, &statements).await?.to_owned();
         let doorbell = SharedDoorbell::new(&store, contacts, builder.limits, statements.clone())?;
         let (horizon, pool) = (Horizon::default(), OnceLock::new());

@@ -51,7 +51,28 @@ pub(crate) async fn check(
 ) -> Result<(), Problem> {
     match version_within(limit, connection, statements).await? {
         KNOWN => Ok(()),
+        0 => Err(Problem::NoSchema),
         found => Err(Problem::OlderSchema { found, known: KNOWN }),
+    }
+}
+
+/// Fails when somebody has altered the schema: what statements depend on is looked for, before they fail in the
+/// middle, or go on where a commit cannot be trusted any more.
+pub(crate) async fn refuse_altered(
+    connection: &mut PgConnection,
+    schema: &Schema,
+    statements: &Statements,
+    limit: Duration,
+) -> Result<(), Problem> {
+    let found = timeout(limit, async {
+        let mut transaction = connection.begin_with(BEGIN).await?;
+        let row = statements.altered().persistent(false).fetch_one(&mut *transaction).await?;
+        transaction.commit().await?;
+        row.try_get("changes")
+    });
+    match found.await.map_err(|_| Problem::NoAnswerWithin(limit))?? {
+        Some(changes) => Err(Problem::Altered { schema: schema.to_string(), changes }),
+        None => Ok(()),
     }
 }
 
@@ -85,10 +106,22 @@ async fn apply_missing(
     run(connection, schema, statements::CREATE_MIGRATIONS_TABLE).await?;
     for (version, (name, step)) in (1..).zip(STEPS).filter(|(version, _)| *version > found) {
         tracing::info!(version, name, "migrating the event store");
-        run(connection, schema, step).await?;
+        let applied = run(connection, schema, step).await;
+        applied.map_err(|problem| failed(problem, version, name, schema))?;
         statements.insert_migration(version, name).persistent(false).execute(&mut *connection).await?;
     }
     Ok(())
+}
+
+fn failed(problem: Problem, version: i64, name: &'static str, schema: &Schema) -> Problem {
+    let is_there = |code| matches!(code, "42P07" | "42710" | "42723");
+    let hint = match problem.answer().is_some_and(|answer| is_there(answer.code())) {
+        true => {
+            ": parts of it are there, though the table `migrations` does not say so; complete it by hand, or drop the schema"
+        }
+        false => "",
+    };
+    Problem::Migration { version, name, schema: schema.to_string(), hint, source: Box::new(problem) }
 }
 
 async fn run(connection: &mut PgConnection, schema: &Schema, text: &str) -> Result<(), Problem> {

@@ -36,6 +36,7 @@ texts! {
     lock_migrations = "lock_migrations";
     schema_version = "schema_version";
     insert_migration = "insert_migration";
+    altered = "altered";
     inspect = "inspect";
     types = "types";
     define_types = "define_types";
@@ -80,6 +81,11 @@ impl Statements {
     /// Notes that a migration was applied.
     pub(crate) fn insert_migration<'q>(&self, version: i64, name: &'q str) -> Query<'q> {
         sqlx::query(self.insert_migration.clone()).bind(version).bind(name)
+    }
+
+    /// What somebody has altered in the schema.
+    pub(crate) fn altered<'q>(&self) -> Query<'q> {
+        sqlx::query(self.altered.clone())
     }
 
     /// What a server must be like, and which store it is.

@@ -20,15 +20,17 @@ use crate::fixtures::{
 };
 
 /// What blocks, beside the runtime.
-async fn blocking<T: Send + 'static>(call: impl FnOnce() -> xtask::Result<T> + Send + 'static) -> T {
+pub(crate) async fn blocking<T: Send + 'static>(
+    call: impl FnOnce() -> xtask::Result<T> + Send + 'static,
+) -> T {
     tokio::task::spawn_blocking(call).await.expect("it does not panic").expect("it works")
 }
 
-async fn private() -> Arc<PrivateServer> {
+pub(crate) async fn private() -> Arc<PrivateServer> {
     Arc::new(blocking(|| Server::private(&Options::new())).await)
 }
 
-async fn place_on(server: &Arc<PrivateServer>) -> Place {
+pub(crate) async fn place_on(server: &Arc<PrivateServer>) -> Place {
     let server = Arc::clone(server);
     Place::of(blocking(move || server.create_database()).await)
 }

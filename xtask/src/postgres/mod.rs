@@ -45,6 +45,7 @@ mod tests;
 
 use std::{env, path::PathBuf, sync::Arc};
 
+pub(crate) use self::url::without_password;
 use self::{account::Account, home::Home, programs::Programs, throwaway::Throwaway, url::Url};
 pub use self::{
     database::Database,
