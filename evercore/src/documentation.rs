@@ -20,4 +20,6 @@ pub mod decisions {
     pub mod _0007_an_alias_of_an_aggregate_stays_its_stored_name {}
     #[doc = include_str!("../docs/decisions/0008-foreign-keys-on-postgresql.md")]
     pub mod _0008_foreign_keys_on_postgresql {}
+    #[doc = include_str!("../docs/decisions/0011-poolers-that-know-no-prepared-statements.md")]
+    pub mod _0011_poolers_that_know_no_prepared_statements {}
 }

@@ -80,6 +80,26 @@ impl PgBouncer {
         Self::start(&program, database, &format!("default_pool_size = {sessions}\n{setting}\n")).map(Some)
     }
 
+    /// Whether there is one for tests.
+    pub(super) fn is_installed() -> bool {
+        program().is_some()
+    }
+
+    /// What tests behind one will do, for people: test runners hide what tests say that pass.
+    pub(super) fn prospects() -> String {
+        let Some(program) = program() else {
+            return "there is no PgBouncer: tests behind one are SKIPPED".to_owned();
+        };
+        match version(&program) {
+            Ok(version) if version < KNOWS_STATEMENTS => format!(
+                "PgBouncer {}.{} is used; tests behind one that knows prepared statements (1.21) are SKIPPED",
+                version.0, version.1
+            ),
+            Ok(version) => format!("PgBouncer {}.{} is used", version.0, version.1),
+            Err(failure) => format!("{failure}: tests behind a PgBouncer will fail"),
+        }
+    }
+
     /// How a client connects to the database through it.
     #[must_use]
     pub fn url(&self) -> String {
@@ -159,7 +179,28 @@ fn parse_version(text: &str) -> Option<(u32, u32)> {
 
 #[cfg(test)]
 mod tests {
-    use super::parse_version;
+    use std::process::Command;
+
+    use super::{PgBouncer, Statements, parse_version};
+    use crate::postgres::{Server, account::without_defaults, supervisor::run};
+
+    #[test]
+    fn it_passes_on_and_leaves_nothing_behind() {
+        let server = Server::throwaway_for_tests().expect("a server");
+        let database = server.create_database().expect("a database");
+        let Some(pooler) = PgBouncer::before(&database, Statements::Unknown, 2).expect("it starts") else {
+            return;
+        };
+        let mut psql = Command::new(&server.psql);
+        without_defaults(&mut psql);
+        psql.args(["--no-psqlrc", "--tuples-only", "--no-align", "--dbname", &pooler.url()]);
+        let mut ask = || run(psql.args(["--command", "SELECT current_database()"]));
+        assert_eq!(ask().expect("an answer").trim(), database.name());
+        let (url, nest) = (pooler.url(), pooler.log.parent().expect("a directory").to_owned());
+        drop(pooler);
+        assert!(ask().is_err(), "{url}");
+        assert!(!nest.exists());
+    }
 
     #[test]
     fn versions_are_read() {

@@ -65,8 +65,8 @@ impl Url {
 /// What may be printed: the text itself, but of a URL with a password only what is no secret.
 pub(crate) fn without_password(text: &str) -> String {
     match Url::parse(text) {
-        Ok(url) => format!("{url:?}"),
-        Err(_) => text.to_owned(),
+        Ok(url) if format!("{url:?}") != url.to_string() => format!("{url:?}"),
+        _ => text.to_owned(),
     }
 }
 
@@ -112,7 +112,7 @@ mod tests {
             ("postgres:///mine?user=me&password=s3cret", "postgres:///mine?user=me&password=***"),
             ("postgres://me@host/mine", "postgres://me@host/mine"),
             ("--example", "--example"),
-            ("quickstart.db", "quickstart.db"),
+            ("sqlite://quickstart.db", "sqlite://quickstart.db"),
         ] {
             assert_eq!(without_password(text), expected);
         }
