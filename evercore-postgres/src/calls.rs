@@ -20,9 +20,11 @@ pub(crate) enum Calls {
 /// How far a call came that was given up or failed.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reached {
-    /// What it wrote cannot have been committed.
+    /// The statement was not sent.
     #[default]
-    Nothing,
+    Beginning,
+    /// The statement was sent, but what it wrote cannot have been committed.
+    Statement,
     /// What it wrote may have been committed.
     Commit,
 }
@@ -54,6 +56,7 @@ impl Calls {
             *reached = Reached::Commit;
             return Ok(query.fetch_all(connection).await?);
         }
+        *reached = Reached::Statement;
         match query.persistent(false).fetch_all(&mut *connection).await.map_err(Problem::from) {
             Ok(rows) => {
                 *reached = Reached::Commit;

@@ -30,7 +30,9 @@ use crate::{
 
 /// What connections are called in `pg_stat_activity`, unless said otherwise.
 pub(crate) const APPLICATION_NAME: &str = "evercore";
-/// A connection that was idle for longer is asked whether it still lives, before anything depends on it.
+/// A connection that was idle for longer is asked whether it still lives, before anything depends on it. One that broke
+/// in a shorter time is found broken by what is sent on it, and then nobody knows whether that arrived: the driver does
+/// not say what came in before, and that the server has ended the session (57P01) a pooler says in the middle of a commit, too.
 const TRUSTED: Duration = Duration::from_secs(5);
 
 /// So often a statement is run that the server could not put in an order with others. Each time another one was.
@@ -274,19 +276,26 @@ pub(crate) struct Lease<'a> {
 impl Lease<'_> {
     /// Runs a statement.
     pub(crate) async fn fetch(&mut self, query: Query<'_>) -> Result<Vec<PgRow>, Problem> {
+        self.attempt(query, &mut Reached::default()).await
+    }
+
+    async fn attempt(&mut self, query: Query<'_>, reached: &mut Reached) -> Result<Vec<PgRow>, Problem> {
         let limit = self.connections.limits.statement;
-        let mut reached = Reached::default();
-        let answered = timeout(limit, self.call(query, &mut reached)).await;
+        let answered = timeout(limit, self.call(query, reached)).await;
         match answered.unwrap_or(Err(Problem::NoAnswerWithin(limit))) {
-            Err(problem) if reached == Reached::Nothing => Err(problem.before_commit()),
+            Err(problem) if *reached != Reached::Commit => Err(problem.before_commit()),
             answered => answered,
         }
     }
 
     /// While this is under way the lease has no session: one whose call is given up is closed.
     async fn call(&mut self, query: Query<'_>, reached: &mut Reached) -> Result<Vec<PgRow>, Problem> {
-        let mut session = self.begun().await?;
-        let answered = self.connections.limits.calls.fetch(&mut session.connection, query, reached).await;
+        let mut session = self.session.take().ok_or(Problem::Closed)?;
+        let Limits { statement: limit, calls, .. } = self.connections.limits;
+        let answered = match calls.begin(&mut session.connection, limit).await {
+            Ok(()) => calls.fetch(&mut session.connection, query, reached).await,
+            Err(problem) => Err(problem),
+        };
         let answered = answered.and_then(|rows| session.server.answered(&rows).map(|()| rows));
         match &answered {
             Err(problem) if problem.is_of_connection() => self.connections.idle().clear(),
@@ -296,30 +305,22 @@ impl Lease<'_> {
         answered
     }
 
-    /// A session that is ready for a statement. Where a transaction has to begin first, one that is found broken by
-    /// that is replaced.
-    async fn begun(&mut self) -> Result<Session, Problem> {
-        let mut session = self.session.take().ok_or(Problem::Closed)?;
-        let Limits { statement: limit, calls, .. } = self.connections.limits;
-        match calls.begin(&mut session.connection, limit).await {
-            Err(problem) if problem.is_of_connection() => {
-                self.connections.idle().clear();
-                let new = self.connections.connect().await?;
-                session = self.connections.inspected(new, self.statements).await?;
-                calls.begin(&mut session.connection, limit).await?;
-            }
-            begun => begun?,
-        }
-        Ok(session)
-    }
-
     /// Runs a statement that writes. A role may have its transactions see a single moment: then the statement
     /// is refused when somebody else was faster, and is run again in a later moment, in which that can be seen.
+    ///
+    /// Where a transaction has to begin first, a connection that is found broken by that is replaced, once. That is not
+    /// for readers: what they know of the log ends with a connection.
     pub(crate) async fn write<'q>(&mut self, query: impl Fn() -> Query<'q>) -> Result<Vec<PgRow>, Problem> {
-        let mut tries = 1;
+        let (mut tries, mut is_new) = (1, false);
         loop {
-            match self.fetch(query()).await {
+            let mut reached = Reached::default();
+            match self.attempt(query(), &mut reached).await {
                 Err(problem) if problem.is_serialization_failure() && tries < TRIES => tries += 1,
+                Err(problem) if reached == Reached::Beginning && problem.is_lost_connection() && !is_new => {
+                    is_new = true;
+                    let new = self.connections.connect().await?;
+                    self.session = Some(self.connections.inspected(new, self.statements).await?);
+                }
                 answered => return answered,
             }
         }

@@ -141,6 +141,11 @@ impl Problem {
         })
     }
 
+    /// Whether the connection is known to have broken.
+    pub(crate) fn is_lost_connection(&self) -> bool {
+        self.kind() == EngineErrorKind::ConnectionLost
+    }
+
     /// Whether a statement that was prepared on this connection cannot be run on it any more: its tables have
     /// changed, or a pooler has put another session behind the connection.
     pub(crate) fn is_of_statement(&self) -> bool {

@@ -12,13 +12,14 @@ use evercore::{
 };
 use evercore_postgres::{PostgresEngine, PostgresEngineBuilder};
 use tokio::time::timeout;
-use xtask::postgres::{Options, PgBouncer, Server, Statements};
+use xtask::postgres::{PgBouncer, PrivateServer, Statements};
 
 use crate::{
     database::OwnDatabase,
     fixtures::{
         Place, TestResult, append, commit_new, create, define, load, log, log_after, new_id, run, write_new,
     },
+    servers::{blocking, place_on, private},
 };
 
 /// Fewer than the engine has connections, so that they share them.
@@ -254,48 +255,62 @@ async fn an_old_pooler_needs_the_option() -> TestResult {
     Err("statements that another session has prepared were found".into())
 }
 
-/// The pooler's clients do not see that the server was replaced by a copy that lags behind: positions up to where the log
-/// was read are drawn again.
+/// What was read on a server is lost with it: it was replaced by a copy that lags behind, where positions are drawn again.
+async fn what_was_settled_is_not_trusted(
+    server: Arc<PrivateServer>,
+    place: &Place,
+    engine: PostgresEngine,
+) -> TestResult {
+    let (engine, writer) = (Arc::new(engine), place.engine().await);
+    let types = define(&engine).await;
+    commit_new(&writer, types, 5).await;
+    assert_eq!(engine.head().await?, Position::new(5));
+    assert_eq!(log(&engine).await.len(), 5);
+    writer.close().await?;
+
+    let lose = "DELETE FROM evercore.events WHERE position > 3; SELECT setval('evercore.events_position', 3)";
+    run(&mut place.session().await, lose).await;
+    blocking(move || server.restart()).await;
+    let writer = place.engine().await;
+    let mut late = writer.begin().await?;
+    write_new(&writer, types, 1, &mut late).await;
+    commit_new(&writer, types, 2).await;
+
+    let reading = tokio::spawn(async move {
+        let read = LogRead { filter: EventFilter::default(), after: Position::new(3), limit: 10 };
+        loop {
+            match engine.read_log(&read).await {
+                Ok(page) => return page.events.len(),
+                Err(error) => assert!(error.is_temporary(), "{error:?}"),
+            }
+        }
+    });
+    place.is_asked_who_is_appending(&reading).await;
+    writer.finish(late).await?;
+    assert_eq!(reading.await?, 3);
+    Ok(())
+}
+
+/// The clients of a pooler do not see that the server is another one.
 #[tokio::test]
 async fn what_was_settled_on_another_server_is_not_trusted() -> TestResult {
     for statements in [Statements::Known, Statements::Unknown] {
-        let server = tokio::task::spawn_blocking(|| Server::private(&Options::new())).await??;
-        let server = Arc::new(server);
+        let server = private().await;
         let create = Arc::clone(&server);
-        let database = tokio::task::spawn_blocking(move || create.create_database()).await??;
+        let database = blocking(move || create.create_database()).await;
         let Some(behind) = Behind::one(database.into(), statements).await else { continue };
-        let (engine, writer) = (Arc::new(behind.engine().await), behind.place.engine().await);
-        let types = define(&engine).await;
-        commit_new(&writer, types, 5).await;
-        assert_eq!(engine.head().await?, Position::new(5));
-        assert_eq!(log(&engine).await.len(), 5);
-        writer.close().await?;
-
-        let lose =
-            "DELETE FROM evercore.events WHERE position > 3; SELECT setval('evercore.events_position', 3)";
-        run(&mut behind.place.session().await, lose).await;
-        let restart = Arc::clone(&server);
-        tokio::task::spawn_blocking(move || restart.restart()).await??;
-        let writer = behind.place.engine().await;
-        let mut late = writer.begin().await?;
-        write_new(&writer, types, 1, &mut late).await;
-        commit_new(&writer, types, 2).await;
-
-        let reading = {
-            let engine = Arc::clone(&engine);
-            tokio::spawn(async move {
-                let read = LogRead { filter: EventFilter::default(), after: Position::new(3), limit: 10 };
-                loop {
-                    match engine.read_log(&read).await {
-                        Ok(page) => return page.events.len(),
-                        Err(error) => assert!(error.is_temporary(), "{error:?}"),
-                    }
-                }
-            })
-        };
-        behind.place.is_asked_who_is_appending(&reading).await;
-        writer.finish(late).await?;
-        assert_eq!(reading.await?, 3);
+        let engine = behind.engine().await;
+        what_was_settled_is_not_trusted(server, &behind.place, engine).await?;
     }
     Ok(())
+}
+
+/// A commit goes on when its transaction cannot begin on a connection; a reader must not.
+#[tokio::test]
+async fn a_reader_does_not_go_on_over_a_connection_that_was_replaced() -> TestResult {
+    let server = private().await;
+    let place = place_on(&server).await;
+    let builder = PostgresEngine::builder().url(&place.url()).without_prepared_statements();
+    let engine = builder.connect().await?;
+    what_was_settled_is_not_trusted(server, &place, engine).await
 }
