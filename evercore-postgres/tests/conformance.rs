@@ -40,7 +40,7 @@ mod behind_an_old_pooler {
         type Engine = PostgresEngine;
 
         async fn create() -> Self {
-            let database = OwnDatabase::create_on_throwaway().await;
+            let database = OwnDatabase::create_for_pooler().await;
             let pooler = PgBouncer::before(&database, Statements::Unknown, 20).expect("it starts");
             Self { database, pooler }
         }

@@ -37,7 +37,7 @@ impl Behind {
     async fn all() -> Vec<Self> {
         let mut all = Vec::new();
         for statements in [Statements::Known, Statements::Unknown] {
-            all.extend(Self::one(OwnDatabase::create_on_throwaway().await, statements).await);
+            all.extend(Self::one(OwnDatabase::create_for_pooler().await, statements).await);
         }
         all
     }
@@ -222,7 +222,7 @@ async fn commits_of_others_ring_where_the_server_is_named_and_are_found_elsewher
 
 #[tokio::test]
 async fn no_session_of_an_old_pooler_is_made_to_listen() -> TestResult {
-    let database = OwnDatabase::create_on_throwaway().await;
+    let database = OwnDatabase::create_for_pooler().await;
     let Some(behind) = Behind::one(database, Statements::Unknown).await else { return Ok(()) };
     let engine = behind.engine().await;
     let types = define(&engine).await;
@@ -241,7 +241,7 @@ async fn no_session_of_an_old_pooler_is_made_to_listen() -> TestResult {
 /// So that the other tests can fail.
 #[tokio::test]
 async fn an_old_pooler_needs_the_option() -> TestResult {
-    let database = OwnDatabase::create_on_throwaway().await;
+    let database = OwnDatabase::create_for_pooler().await;
     let Some(behind) = Behind::one(database, Statements::Unknown).await else { return Ok(()) };
     define(&behind.engine().await).await;
     for _ in 0..20 {

@@ -5,7 +5,7 @@
 //! directory, shared by all processes that run tests, started by the first and gone with the last. On it, each test
 //! has a [`Database`] of its own, which is dropped when the test has passed. Tests that hurt a server have one for
 //! themselves, a [`PrivateServer`]. A [`PgBouncer`] can stand in front of a throwaway server, where that program is
-//! installed; tests that need it say when they are skipped.
+//! installed or `EVERCORE_TEST_PGBOUNCER` names it; tests that need it say when they are skipped.
 //!
 //! ```no_run
 //! let database = xtask::postgres::Server::for_tests()?.create_database()?;

@@ -81,7 +81,8 @@ impl PgBouncer {
     }
 
     /// Whether there is one for tests.
-    pub(super) fn is_installed() -> bool {
+    #[must_use]
+    pub fn is_installed() -> bool {
         program().is_some()
     }
 
