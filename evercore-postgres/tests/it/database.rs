@@ -16,7 +16,8 @@ impl OwnDatabase {
 
     /// One that a pooler can stand before, where there is one: not on a server that is named in the environment.
     pub(crate) async fn create_for_pooler() -> Self {
-        Self::on(if PgBouncer::is_installed() { Server::throwaway_for_tests } else { Server::for_tests }).await
+        Self::on(if PgBouncer::is_installed() { Server::throwaway_for_tests } else { Server::for_tests })
+            .await
     }
 
     async fn on(server: fn() -> xtask::Result<Server>) -> Self {
