@@ -1,5 +1,6 @@
 //! What only this database has: sessions side by side, roles, several stores, the wire.
 
+mod bad_input;
 mod commits;
 mod copies;
 mod database;
@@ -9,8 +10,10 @@ mod failures;
 mod filters;
 mod fixtures;
 mod horizon;
+mod kills;
 mod open;
 mod plans;
+mod poolers;
 mod publishing;
 mod random_writers;
 mod rewound;
@@ -20,6 +23,7 @@ mod servers;
 mod stalls;
 mod starts;
 mod subscribed;
+mod timeouts;
 mod transactions;
 mod versions;
 mod view;
