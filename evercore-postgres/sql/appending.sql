@@ -1,6 +1,9 @@
 -- The transactions that have begun to append to the log and have not ended. Where the log is a copy, they are
 -- elsewhere.
-SELECT log_limit.position AS readable, lock.virtualtransaction AS transaction
+SELECT
+    log_limit.position AS readable,
+    lock.virtualtransaction AS transaction,
+    CASE WHEN log_limit.position IS NULL THEN pg_postmaster_start_time() END AS server_started
 FROM {schema}.log_limit AS log_limit
 LEFT JOIN (
     SELECT pg_locks.virtualtransaction

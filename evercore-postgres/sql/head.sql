@@ -5,6 +5,8 @@
 -- recorded at $5. Otherwise it is NULL where the log is written, and on a copy of the log it says how far that may be
 -- read. A copy that has not come as far as that event cannot tell whether it is there. It is found out once in a
 -- statement (MATERIALIZED): a standby that is promoted meanwhile would give two answers.
+--
+-- `server_started` tells servers apart, where the log is written; what is said of a copy holds for that answer alone.
 WITH readable AS MATERIALIZED (
     SELECT CASE
         WHEN $2 = 0 OR log_limit.position < $2 THEN log_limit.position
@@ -21,6 +23,7 @@ WITH readable AS MATERIALIZED (
 )
 SELECT
     readable.position AS readable,
+    CASE WHEN readable.position IS NULL THEN pg_postmaster_start_time() END AS server_started,
     coalesce(last.position, 0) AS position,
     coalesce(last.aggregate_id, 0) AS aggregate_id,
     coalesce(last.sequence, 0) AS sequence,

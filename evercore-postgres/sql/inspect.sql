@@ -1,4 +1,5 @@
 SELECT
+    pg_postmaster_start_time() AS server_started,
     current_setting('server_version_num')::integer AS server_version,
     getdatabaseencoding()::text AS encoding,
     '{schema}.events_position' AS sequence,

@@ -27,7 +27,8 @@ found AS (
     FROM halving
 )
 SELECT
-    (SELECT log_limit.position FROM {schema}.log_limit AS log_limit) AS readable,
+    log_limit.position AS readable,
+    CASE WHEN log_limit.position IS NULL THEN pg_postmaster_start_time() END AS server_started,
     coalesce(
         (
             SELECT min(event.position) - 1
@@ -38,3 +39,4 @@ SELECT
         ),
         (SELECT found.low FROM found)
     ) AS position
+FROM {schema}.log_limit AS log_limit

@@ -13,7 +13,10 @@ WITH readable AS MATERIALIZED (
     END AS position
     FROM {schema}.log_limit AS log_limit
 )
-SELECT readable.position, event.*
+SELECT
+    readable.position,
+    event.*,
+    CASE WHEN readable.position IS NULL THEN pg_postmaster_start_time() END AS server_started
 FROM readable
 LEFT JOIN LATERAL (
     SELECT

@@ -27,7 +27,10 @@ first AS (
 wanted AS MATERIALIZED (
     SELECT count(*) FILTER (WHERE first.is_wanted) * 10 < count(*) AS are_few FROM first
 )
-SELECT readable.position, event.*
+SELECT
+    readable.position,
+    event.*,
+    CASE WHEN readable.position IS NULL THEN pg_postmaster_start_time() END AS server_started
 FROM readable
 LEFT JOIN LATERAL (
     (

@@ -5,8 +5,12 @@ use evercore::{
     engine::{Changes, CommitError, CommitOutcome, Expected},
 };
 use sqlx::{PgConnection, Postgres, Transaction, postgres::PgRow};
+use tokio::time::timeout;
 
-use crate::{connections::Connections, engine::PostgresEngine, error::Problem, row, statements::Statements};
+use crate::{
+    calls::lock_timeout, connections::Connections, engine::PostgresEngine, error::Problem, row,
+    statements::Statements,
+};
 
 /// So many bytes of payloads fit into one call: the server takes messages of a gigabyte, in which there are texts
 /// and numbers too.
@@ -38,7 +42,8 @@ const MAX_BYTES: usize = 900 << 20;
 ///
 /// # Errors
 ///
-/// As [`Context::commit`]; the transaction must be rolled back then.
+/// As [`Context::commit`]; the transaction must be rolled back then. That waits for the server's answer, when
+/// that was what took too long.
 /// [`Error::WrongEngine`](evercore::Error::WrongEngine) when the context's store is not in PostgreSQL.
 ///
 /// # Cancel safety
@@ -58,9 +63,12 @@ pub(crate) async fn write_in(
 ) -> Result<CommitOutcome, CommitError> {
     refuse_too_large(changes)?;
     engine.refuse_subscribed()?;
-    let query = engine.statements().commit(changes, Some(engine.store()));
+    let limit = engine.limits().statement;
+    let query = engine.statements().commit(changes, Some(engine.store()), lock_timeout(limit));
+    let query = engine.limits().calls.within(query);
+    let answered = timeout(limit, query.fetch_one(connection)).await;
     // Nothing is committed before the application does that, so nothing is in doubt here.
-    match query.fetch_one(connection).await.map_err(Problem::from) {
+    match answered.map_or(Err(Problem::NoAnswerWithin(limit)), |answered| Ok(answered?)) {
         Ok(row) => Ok(row::outcome(&row)?),
         Err(problem) if problem.is_serialization_failure() => Err(of_another_moment(problem, changes)),
         Err(problem) => match problem.of_commit() {
@@ -89,7 +97,9 @@ pub(crate) async fn commit(
     // What goes wrong up to here goes wrong before anything was sent.
     let mut connection = connections.lease(statements).await?;
     connections.refuse_subscribed()?;
-    let rows = connection.write(|| statements.commit(changes, None)).await.map_err(Problem::of_commit)?;
+    let limit = connections.limits().statement;
+    let rows = connection.write(|| statements.commit(changes, None, lock_timeout(limit))).await;
+    let rows = rows.map_err(Problem::of_commit)?;
     first(&rows)
         .and_then(row::outcome)
         .map_err(|problem| CommitError::OutcomeUnknown(problem.during("commit")))

@@ -22,14 +22,17 @@ use tokio::{
 };
 
 use crate::{
+    calls::{Calls, Reached},
     error::Problem,
-    inspection,
+    inspection::{self, ServerId},
     statements::{Query, Statements},
 };
 
 /// What connections are called in `pg_stat_activity`, unless said otherwise.
 pub(crate) const APPLICATION_NAME: &str = "evercore";
-/// A connection that was idle for longer is asked whether it still lives, before anything depends on it.
+/// A connection that was idle for longer is asked whether it still lives, before anything depends on it. One that broke
+/// in a shorter time is found broken by what is sent on it, and then nobody knows whether that arrived: the driver does
+/// not say what came in before, and that the server has ended the session (57P01) a pooler says in the middle of a commit, too.
 const TRUSTED: Duration = Duration::from_secs(5);
 
 /// So often a statement is run that the server could not put in an order with others. Each time another one was.
@@ -69,12 +72,24 @@ impl Target {
     }
 }
 
-/// How many connections, and how long to wait.
+/// Where a server is, for people; nothing of it is secret.
+fn place(options: &PgConnectOptions) -> String {
+    let port = options.get_port();
+    let database = options.get_database().unwrap_or_else(|| options.get_username());
+    let host = match options.get_socket() {
+        Some(socket) => socket.display().to_string(),
+        None => options.get_host().to_owned(),
+    };
+    format!("{host}:{port}, database {database}, as {}", options.get_username())
+}
+
+/// How many connections, how long to wait, and how to send statements.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     pub(crate) connections: u32,
     pub(crate) connecting: Duration,
     pub(crate) statement: Duration,
+    pub(crate) calls: Calls,
 }
 
 /// The connections of an engine; they are made when they are needed.
@@ -93,8 +108,15 @@ pub(crate) struct Connections {
 }
 
 struct Idle {
-    connection: PgConnection,
+    session: Session,
     since: Instant,
+}
+
+/// A connection that was inspected.
+struct Session {
+    connection: PgConnection,
+    /// The server that answered then. A pooler may put another one behind the connection.
+    server: ServerId,
 }
 
 impl Connections {
@@ -121,10 +143,11 @@ impl Connections {
     /// A new connection, to whatever is there.
     pub(crate) async fn connect(&self) -> Result<PgConnection, Problem> {
         let options = self.target.options();
-        match timeout(self.limits.connecting, options.connect()).await {
-            Ok(connected) => Ok(connected?),
+        let connected = match timeout(self.limits.connecting, options.connect()).await {
+            Ok(connected) => connected.map_err(Problem::from),
             Err(_) => Err(Problem::NotReachedWithin(self.limits.connecting)),
-        }
+        };
+        connected.map_err(|problem| Problem::Connecting { at: place(&options), source: Box::new(problem) })
     }
 
     /// Keeps a new connection for later use, if its server is one that can be trusted, and says which store it is.
@@ -133,8 +156,8 @@ impl Connections {
         connection: PgConnection,
         statements: &Statements,
     ) -> Result<&str, Problem> {
-        let connection = self.inspected(connection, statements).await?;
-        self.put_back(connection);
+        let session = self.inspected(connection, statements).await?;
+        self.put_back(session);
         self.store.get().map(String::as_str).ok_or(Problem::NoAnswer)
     }
 
@@ -143,16 +166,20 @@ impl Connections {
         &self,
         mut connection: PgConnection,
         statements: &Statements,
-    ) -> Result<PgConnection, Problem> {
-        let limit = self.limits.statement;
-        let found = timeout(limit, inspection::inspect(&mut connection, statements)).await;
-        let found = found.map_err(|_| Problem::NoAnswerWithin(limit))??;
+    ) -> Result<Session, Problem> {
+        let Limits { statement: limit, calls, .. } = self.limits;
+        let inspected = async {
+            calls.begin(&mut connection, limit).await?;
+            calls.fetch(&mut connection, statements.inspect(), &mut Reached::default()).await
+        };
+        let rows = timeout(limit, inspected).await.map_err(|_| Problem::NoAnswerWithin(limit))??;
+        let (found, server) = inspection::inspect(&rows)?;
         if self.store.get_or_init(|| found.store.clone()) != &found.store {
             return Err(Problem::OtherStore);
         }
         self.is_subscribed.store(found.is_subscribed, Ordering::SeqCst);
         self.made.fetch_add(1, Ordering::SeqCst);
-        Ok(connection)
+        Ok(Session { connection, server })
     }
 
     /// How many connections were made so far. As long as it stays the same, so does the server.
@@ -161,7 +188,7 @@ impl Connections {
     }
 
     /// A connection for one caller. On a new one the server is inspected first.
-    pub(crate) async fn lease(&self, statements: &Statements) -> Result<Lease<'_>, Problem> {
+    pub(crate) async fn lease<'a>(&'a self, statements: &'a Statements) -> Result<Lease<'a>, Problem> {
         self.refuse_closed()?;
         let acquired = timeout(self.limits.connecting, self.permits.acquire()).await;
         let permit = acquired.map_err(|_| Problem::NoConnectionWithin(self.limits.connecting))?;
@@ -170,32 +197,31 @@ impl Connections {
 
     /// One beside those that are counted, for the one caller at a time who may hold it long: so that those
     /// who write, and perhaps are waited for, have all others.
-    pub(crate) async fn lease_beside(&self, statements: &Statements) -> Result<Lease<'_>, Problem> {
+    pub(crate) async fn lease_beside<'a>(&'a self, statements: &'a Statements) -> Result<Lease<'a>, Problem> {
         self.lend(None, statements).await
     }
 
     async fn lend<'a>(
         &'a self,
         permit: Option<SemaphorePermit<'a>>,
-        statements: &Statements,
+        statements: &'a Statements,
     ) -> Result<Lease<'a>, Problem> {
         self.refuse_closed()?;
-        let connection = match self.living().await {
-            Some(connection) => connection,
+        let session = match self.living().await {
+            Some(session) => session,
             None => self.inspected(self.connect().await?, statements).await?,
         };
-        Ok(Lease { connection: Some(connection), connections: self, _permit: permit })
+        Ok(Lease { session: Some(session), connections: self, statements, _permit: permit })
     }
 
     /// The connection that was used last, if it is of use.
-    async fn living(&self) -> Option<PgConnection> {
-        let idle = self.idle().pop()?;
-        let mut connection = idle.connection;
-        if idle.since.elapsed() < TRUSTED {
-            return Some(connection);
+    async fn living(&self) -> Option<Session> {
+        let Idle { mut session, since } = self.idle().pop()?;
+        if since.elapsed() < TRUSTED {
+            return Some(session);
         }
-        match timeout(self.limits.connecting, connection.ping()).await {
-            Ok(Ok(())) => Some(connection),
+        match timeout(self.limits.connecting, session.connection.ping()).await {
+            Ok(Ok(())) => Some(session),
             _ => {
                 self.idle().clear();
                 None
@@ -203,9 +229,9 @@ impl Connections {
         }
     }
 
-    fn put_back(&self, connection: PgConnection) {
+    fn put_back(&self, session: Session) {
         if !self.is_closed() {
-            self.idle().push(Idle { connection, since: Instant::now() });
+            self.idle().push(Idle { session, since: Instant::now() });
         }
     }
 
@@ -258,8 +284,8 @@ impl Connections {
         self.closed.store(true, Ordering::SeqCst);
         let all = self.permits.acquire_many(self.limits.connections).await;
         let idle = std::mem::take(&mut *self.idle());
-        for Idle { connection, .. } in idle {
-            if let Ok(Err(error)) = timeout(self.limits.connecting, connection.close()).await {
+        for Idle { session, .. } in idle {
+            if let Ok(Err(error)) = timeout(self.limits.connecting, session.connection.close()).await {
                 tracing::debug!(%error, "a connection did not close properly");
             }
         }
@@ -270,35 +296,60 @@ impl Connections {
 
 /// A connection in use. It goes back when it is dropped between two calls.
 pub(crate) struct Lease<'a> {
-    connection: Option<PgConnection>,
+    session: Option<Session>,
     connections: &'a Connections,
+    statements: &'a Statements,
     _permit: Option<SemaphorePermit<'a>>,
 }
 
 impl Lease<'_> {
     /// Runs a statement.
     pub(crate) async fn fetch(&mut self, query: Query<'_>) -> Result<Vec<PgRow>, Problem> {
-        let mut connection = self.connection.take().ok_or(Problem::Closed)?;
+        self.attempt(query, &mut Reached::default()).await
+    }
+
+    async fn attempt(&mut self, query: Query<'_>, reached: &mut Reached) -> Result<Vec<PgRow>, Problem> {
         let limit = self.connections.limits.statement;
-        let Ok(answered) = timeout(limit, query.fetch_all(&mut connection)).await else {
-            return Err(Problem::NoAnswerWithin(limit));
+        let answered = timeout(limit, self.call(query, reached)).await;
+        match answered.unwrap_or(Err(Problem::NoAnswerWithin(limit))) {
+            Err(problem) if *reached != Reached::Commit => Err(problem.before_commit()),
+            answered => answered,
+        }
+    }
+
+    /// While this is under way the lease has no session: one whose call is given up is closed.
+    async fn call(&mut self, query: Query<'_>, reached: &mut Reached) -> Result<Vec<PgRow>, Problem> {
+        let mut session = self.session.take().ok_or(Problem::Closed)?;
+        let Limits { statement: limit, calls, .. } = self.connections.limits;
+        let answered = match calls.begin(&mut session.connection, limit).await {
+            Ok(()) => calls.fetch(&mut session.connection, query, reached).await,
+            Err(problem) => Err(problem),
         };
-        let answered = answered.map_err(Problem::from);
+        let answered = answered.and_then(|rows| session.server.answered(&rows).map(|()| rows));
         match &answered {
             Err(problem) if problem.is_of_connection() => self.connections.idle().clear(),
             Err(problem) if problem.is_of_statement() => {}
-            _ => self.connection = Some(connection),
+            _ => self.session = Some(session),
         }
         answered
     }
 
     /// Runs a statement that writes. A role may have its transactions see a single moment: then the statement
     /// is refused when somebody else was faster, and is run again in a later moment, in which that can be seen.
+    ///
+    /// Where a transaction has to begin first, a connection that is found broken by that is replaced, once. That is not
+    /// for readers: what they know of the log ends with a connection.
     pub(crate) async fn write<'q>(&mut self, query: impl Fn() -> Query<'q>) -> Result<Vec<PgRow>, Problem> {
-        let mut tries = 1;
+        let (mut tries, mut is_new) = (1, false);
         loop {
-            match self.fetch(query()).await {
+            let mut reached = Reached::default();
+            match self.attempt(query(), &mut reached).await {
                 Err(problem) if problem.is_serialization_failure() && tries < TRIES => tries += 1,
+                Err(problem) if reached == Reached::Beginning && problem.is_lost_connection() && !is_new => {
+                    is_new = true;
+                    let new = self.connections.connect().await?;
+                    self.session = Some(self.connections.inspected(new, self.statements).await?);
+                }
                 answered => return answered,
             }
         }
@@ -307,8 +358,8 @@ impl Lease<'_> {
 
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            self.connections.put_back(connection);
+        if let Some(session) = self.session.take() {
+            self.connections.put_back(session);
         }
     }
 }

@@ -14,10 +14,11 @@ use sqlx::{
     PgPool, Postgres, Row as _, Transaction,
     postgres::{PgPoolOptions, PgRow},
 };
+use tokio::time::timeout;
 
 use crate::{
     commit,
-    connections::{Connections, Target},
+    connections::{Connections, Limits, Target},
     copy::CopiedHorizon,
     doorbell::SharedDoorbell,
     error::{ENGINE, Problem},
@@ -111,6 +112,7 @@ impl PostgresEngine {
             Migration::OnConnect => migrate::migrate(&mut first, &schema, &statements, limit).await?,
             Migration::Manual => migrate::check(&mut first, &statements, limit).await?,
         }
+        migrate::refuse_altered(&mut first, &schema, &statements, limit).await?;
         let store = connections.adopt(first, &statements).await?.to_owned();
         let doorbell = SharedDoorbell::new(&store, contacts, builder.limits, statements.clone())?;
         let own = connections.target();
@@ -146,6 +148,10 @@ impl PostgresEngine {
         &self.statements
     }
 
+    pub(crate) fn limits(&self) -> Limits {
+        self.connections.limits()
+    }
+
     pub(crate) fn store(&self) -> &str {
         &self.store
     }
@@ -167,6 +173,12 @@ impl PostgresEngine {
     pub(crate) async fn write_number<'q>(&self, query: impl Fn() -> Query<'q>) -> Result<i64, Problem> {
         let rows = self.write(query).await?;
         Ok(rows.first().ok_or(Problem::NoAnswer)?.try_get(0)?)
+    }
+
+    /// What the server answers in time, in a transaction of the application.
+    async fn answer<T>(&self, call: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, Problem> {
+        let limit = self.limits().statement;
+        Ok(timeout(limit, call).await.map_err(|_| Problem::NoAnswerWithin(limit))??)
     }
 
     fn log(&self) -> Log<'_> {
@@ -306,8 +318,8 @@ impl TransactionalEngine for PostgresEngine {
         // under way, and what the application then writes on it would be part of a transaction that nobody ends.
         let begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
         let beginning = tokio::spawn(async move { pool.begin_with(begin).await });
-        let begun = beginning.await.unwrap_or(Err(sqlx::Error::WorkerCrashed));
-        begun.map_err(|error| Problem::from(error).during("begin a transaction"))
+        let begun = self.answer(async { beginning.await.unwrap_or(Err(sqlx::Error::WorkerCrashed)) }).await;
+        begun.map_err(|problem| problem.during("begin a transaction"))
     }
 
     async fn commit_in(
@@ -331,11 +343,10 @@ impl TransactionalEngine for PostgresEngine {
     /// A transaction in which a statement failed is an error: the server answers its `COMMIT` with a rollback, as
     /// if that were what was asked for. So it is asked first.
     async fn finish(&self, mut transaction: Self::Transaction) -> Result<(), EngineError> {
-        let intact = sqlx::query("SELECT").execute(&mut *transaction).await;
-        intact
-            .map_err(|error| Problem::NotCommitted(Box::new(error.into())).during("commit a transaction"))?;
-        let committed = transaction.commit().await.map_err(|error| Problem::from(error).of_finish());
-        committed.map_err(|problem| problem.during("commit a transaction"))?;
+        let intact = self.answer(sqlx::raw_sql("SELECT").execute(&mut *transaction)).await;
+        intact.map_err(|problem| Problem::NotCommitted(Box::new(problem)).during("commit a transaction"))?;
+        let committed = self.answer(transaction.commit()).await;
+        committed.map_err(|problem| problem.of_finish().during("commit a transaction"))?;
         self.doorbell.ring();
         Ok(())
     }

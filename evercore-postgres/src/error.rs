@@ -37,8 +37,24 @@ pub(crate) enum Problem {
     SchemaName(String),
     #[error("the schema has version {found}, this version of the library knows those up to {known}")]
     NewerSchema { found: i64, known: i64 },
-    #[error("the schema has version {found} and must be migrated to {known}")]
+    #[error(
+        "the schema has version {found} and must be migrated to {known}: by opening the store without `without_migration`, or by `PostgresEngine::migrate`, as a role that may create tables"
+    )]
     OlderSchema { found: i64, known: i64 },
+    #[error(
+        "the database has no event store in this schema: it is made by opening the store without `without_migration`, by `PostgresEngine::migrate`, or by hand with the text of `PostgresEngine::migrations_sql`"
+    )]
+    NoSchema,
+    #[error(
+        "step {version} of the migrations ({name}) failed in the schema {schema}, and nothing was changed{hint}"
+    )]
+    Migration { version: i64, name: &'static str, schema: String, hint: &'static str, source: Box<Problem> },
+    #[error(
+        "the schema {schema} is not as the migrations made it, somebody has altered it: {changes}; undo that"
+    )]
+    Altered { schema: String, changes: String },
+    #[error("there is no session at {at}")]
+    Connecting { at: String, source: Box<Problem> },
     #[error("the server has version {0}, PostgreSQL 14.1 or later is needed")]
     OldServer(i32),
     #[error("the database is encoded in {0}, UTF8 is needed")]
@@ -51,6 +67,10 @@ pub(crate) enum Problem {
     SequenceBehind { head: i64, last_drawn: i64, repair: String },
     #[error("a new connection found another store than those before")]
     OtherStore,
+    #[error(
+        "the server was started again, or a pooler went to another one: what was known of the log is void"
+    )]
+    OtherServer,
     #[error(
         "at position {} there was {expected}, when it was read; now there is {}: the server has lost events, as after a failover to one that was behind, or a restore. Bring what was made of them back to the log, then open the store anew",
         expected.position, Found(found)
@@ -70,8 +90,11 @@ pub(crate) enum Problem {
     ManyServers,
     #[error("{what} has the impossible value {value:?}")]
     Impossible { what: &'static str, value: String },
-    #[error("the connection broke while the transaction was committed: it is as a whole, or not at all")]
+    #[error("there was no answer when the transaction was committed: it is as a whole, or not at all")]
     InDoubt(#[source] Box<Problem>),
+    /// Of a call that wrote in a transaction of its own, which was not committed for certain.
+    #[error(transparent)]
+    BeforeCommit(Box<Problem>),
     #[error("a statement of the transaction failed, or its connection broke: nothing of it was committed")]
     NotCommitted(#[source] Box<Problem>),
     #[error("the payloads have {bytes} bytes, a commit can have {most}")]
@@ -105,11 +128,17 @@ impl Problem {
     pub(crate) fn kind(&self) -> EngineErrorKind {
         match self {
             Self::Server(error) => kind_of(error),
+            Self::BeforeCommit(problem)
+            | Self::Connecting { source: problem, .. }
+            | Self::Migration { source: problem, .. } => problem.kind(),
+            Self::OtherServer => EngineErrorKind::ConnectionLost,
             Self::NoAnswerWithin(_) | Self::NoConnectionWithin(_) | Self::NotReachedWithin(_) => {
                 EngineErrorKind::Timeout
             }
             Self::NewerSchema { .. }
             | Self::OlderSchema { .. }
+            | Self::NoSchema
+            | Self::Altered { .. }
             | Self::Sequence(_)
             | Self::OtherStore
             | Self::SequenceBehind { .. } => EngineErrorKind::Incompatible,
@@ -132,6 +161,7 @@ impl Problem {
     pub(crate) fn answer(&self) -> Option<&PgDatabaseError> {
         match self {
             Self::Server(error) => answer_of(error),
+            Self::BeforeCommit(problem) | Self::Connecting { source: problem, .. } => problem.answer(),
             _ => None,
         }
     }
@@ -145,6 +175,11 @@ impl Problem {
         })
     }
 
+    /// Whether the connection is known to have broken.
+    pub(crate) fn is_lost_connection(&self) -> bool {
+        self.kind() == EngineErrorKind::ConnectionLost
+    }
+
     /// Whether a statement that was prepared on this connection cannot be run on it any more: its tables have
     /// changed, or a pooler has put another session behind the connection.
     pub(crate) fn is_of_statement(&self) -> bool {
@@ -154,6 +189,11 @@ impl Problem {
     /// Whether the server could not put the transaction in an order with those of others.
     pub(crate) fn is_serialization_failure(&self) -> bool {
         self.answer().is_some_and(|answer| answer.code() == "40001")
+    }
+
+    /// The same problem as one before a `COMMIT` was sent.
+    pub(crate) fn before_commit(self) -> Self {
+        Self::BeforeCommit(Box::new(self))
     }
 
     /// The same problem as one of a `COMMIT`, after which trying again is not safe when it may have been made.
@@ -170,7 +210,7 @@ impl Problem {
         if let Some(refusal) = self.answer().and_then(refusal) {
             return refusal;
         }
-        let sent = !matches!(self, Self::Server(sqlx::Error::Encode(_)));
+        let sent = !matches!(self, Self::Server(sqlx::Error::Encode(_)) | Self::BeforeCommit(_));
         match sent && self.is_of_connection() {
             true => CommitError::OutcomeUnknown(self.during("commit")),
             false => CommitError::Engine(self.during("commit")),
@@ -208,7 +248,10 @@ fn is_end(code: &str) -> bool {
 
 fn kind_of(error: &sqlx::Error) -> EngineErrorKind {
     if let Some(answer) = answer_of(error) {
-        return kind_of_code(answer.code());
+        return match answer.code().starts_with("23") {
+            true => kind_of_violation(answer),
+            false => kind_of_code(answer.code()),
+        };
     }
     match error {
         sqlx::Error::Io(_)
@@ -218,10 +261,54 @@ fn kind_of(error: &sqlx::Error) -> EngineErrorKind {
         | sqlx::Error::BeginFailed => EngineErrorKind::ConnectionLost,
         sqlx::Error::PoolTimedOut => EngineErrorKind::Timeout,
         sqlx::Error::PoolClosed => EngineErrorKind::Closed,
-        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::RowNotFound => {
-            EngineErrorKind::Corrupt
-        }
+        // A column of another type, or without a value.
+        sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) => EngineErrorKind::Incompatible,
+        sqlx::Error::Decode(_) | sqlx::Error::RowNotFound => EngineErrorKind::Corrupt,
         _ => EngineErrorKind::Other,
+    }
+}
+
+/// The constraints of the store's tables, of which a commit violates none: what it would do is checked before.
+const CONSTRAINTS: [&str; 31] = [
+    "store_only_row",
+    "store_has_one_row",
+    "store_next_aggregate_id_is_positive",
+    "aggregate_types_id",
+    "aggregate_types_name",
+    "event_types_id",
+    "event_types_name",
+    "aggregates_id",
+    "aggregates_id_is_positive",
+    "aggregates_version_is_not_negative",
+    "aggregates_natural_key_is_short",
+    "aggregates_natural_key",
+    "events_position_is_unique",
+    "events_sequence_is_unique",
+    "snapshots_aggregate_id",
+    "snapshots_aggregate_exists",
+    "idempotency_keys_key",
+    "migrations_version",
+    "horizon_only_row",
+    "horizon_has_one_row",
+    "subscriptions_name",
+    "subscriptions_name_is_short",
+    "subscriptions_owner_has_a_lease",
+    "subscriptions_paused_has_no_owner",
+    "subscription_cursors_subscription",
+    "subscription_cursors_subscription_exists",
+    "subscription_cursors_position_is_not_negative",
+    "subscription_cursors_anchor_is_whole",
+    "failed_deliveries_position",
+    "failed_deliveries_subscription_exists",
+    "failed_deliveries_attempts_are_few",
+];
+
+/// A violated constraint of the store means that its rows contradict each other; another one was added by somebody,
+/// or belongs to a table that a trigger writes to.
+fn kind_of_violation(answer: &PgDatabaseError) -> EngineErrorKind {
+    match answer.constraint().is_some_and(|name| CONSTRAINTS.contains(&name)) {
+        true => EngineErrorKind::Corrupt,
+        false => EngineErrorKind::Other,
     }
 }
 
@@ -234,12 +321,15 @@ fn kind_of_code(code: &str) -> EngineErrorKind {
         // A read-only transaction or server; no privilege.
         "25006" | "42501" => EngineErrorKind::ReadOnly,
         "53100" => EngineErrorKind::StorageFull,
-        // No such database, schema, table, column, function.
-        "3D000" | "3F000" | "42P01" | "42703" | "42883" => EngineErrorKind::Incompatible,
+        // No such database, schema, table, column, function, unique index.
+        "3D000" | "3F000" | "42P01" | "42703" | "42883" | "42P10" => EngineErrorKind::Incompatible,
+        // A column of another type; a table, an object or a function that is there already.
+        "42804" | "42P07" | "42710" | "42723" => EngineErrorKind::Incompatible,
+        // The user, or the password.
+        "28000" | "28P01" => EngineErrorKind::Misconfigured,
         // Another store under the same names.
         "EV004" => EngineErrorKind::Unsupported,
-        // Rows that the checks of a commit make impossible.
-        "23505" | "23503" | "23514" | "XX001" | "XX002" => EngineErrorKind::Corrupt,
+        "XX001" | "XX002" => EngineErrorKind::Corrupt,
         // A prepared statement that is missing, or there already: the connection was closed because of it.
         "26000" | "42P05" => EngineErrorKind::ConnectionLost,
         code if is_end(code) || code.starts_with("08") => EngineErrorKind::ConnectionLost,

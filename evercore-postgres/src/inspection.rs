@@ -1,11 +1,41 @@
 //! What is looked at on every new connection: it may go to another server than the one before.
 
-use sqlx::{PgConnection, Row as _};
+use sqlx::{Row as _, ValueRef as _, postgres::PgRow};
 
-use crate::{error::Problem, statements::Statements};
+use crate::error::Problem;
 
 /// PostgreSQL 14.1: before, a prepared transaction could change its virtual id while readers wait for it.
 const OLDEST: i32 = 140_001;
+
+/// A run of a server: another server, or the same one after it was started again, has another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ServerId(i64);
+
+impl ServerId {
+    /// All statements that read the log return it, where that is written. A moment costs the server nothing and is
+    /// known to every role.
+    const COLUMN: &str = "server_started";
+
+    fn of(row: &PgRow) -> Result<Option<Self>, Problem> {
+        let started = row.try_get_raw(Self::COLUMN)?;
+        if started.is_null() {
+            return Ok(None);
+        }
+        let micros = <i64 as sqlx::Decode<sqlx::Postgres>>::decode(started).map_err(sqlx::Error::Decode)?;
+        Ok(Some(Self(micros)))
+    }
+
+    /// Fails when these rows come from another server. What was inspected, what is known to be settled and who was
+    /// seen appending belong to the one before, even when all events are still there: a prepared transaction
+    /// goes by another number there.
+    pub(crate) fn answered(self, rows: &[PgRow]) -> Result<(), Problem> {
+        let row = rows.first().filter(|row| row.try_column(Self::COLUMN).is_ok());
+        match row.map(Self::of).transpose()?.flatten() {
+            Some(other) if other != self => Err(Problem::OtherServer),
+            _ => Ok(()),
+        }
+    }
+}
 
 /// What was found on a server that can be trusted.
 pub(crate) struct Inspection {
@@ -15,12 +45,10 @@ pub(crate) struct Inspection {
     pub(crate) is_subscribed: bool,
 }
 
-/// Refuses servers and stores on which the order of the log cannot be kept.
-pub(crate) async fn inspect(
-    connection: &mut PgConnection,
-    statements: &Statements,
-) -> Result<Inspection, Problem> {
-    let row = statements.inspect().fetch_one(connection).await?;
+/// Refuses servers and stores on which the order of the log cannot be kept, and says what was found: from the rows
+/// that `inspect` returned.
+pub(crate) fn inspect(rows: &[PgRow]) -> Result<(Inspection, ServerId), Problem> {
+    let row = rows.first().ok_or(Problem::NoAnswer)?;
     let version: i32 = row.try_get("server_version")?;
     if version < OLDEST {
         return Err(Problem::OldServer(version));
@@ -40,5 +68,6 @@ pub(crate) async fn inspect(
         let repair = format!("SELECT setval('{sequence}', {head})");
         return Err(Problem::SequenceBehind { head, last_drawn, repair });
     }
-    Ok(Inspection { store: row.try_get("store")?, is_subscribed })
+    let server = ServerId::of(row)?.ok_or(Problem::NoAnswer)?;
+    Ok((Inspection { store: row.try_get("store")?, is_subscribed }, server))
 }

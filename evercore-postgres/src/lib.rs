@@ -127,9 +127,11 @@
 //! | what happened | error | written |
 //! | --- | --- | --- |
 //! | the server answered with a refusal | by what it said | nothing |
-//! | a deadlock, or a failed serialization | [`Busy`](evercore::engine::EngineErrorKind::Busy) | nothing |
+//! | a deadlock, a failed serialization, or a lock that was not to be had in time | [`Busy`](evercore::engine::EngineErrorKind::Busy) | nothing |
 //! | no connection, or none that was free | [`ConnectionLost`](evercore::engine::EngineErrorKind::ConnectionLost), [`Timeout`](evercore::engine::EngineErrorKind::Timeout) | nothing |
 //! | the connection broke, or the answer took too long | `OutcomeUnknown` | everything or nothing |
+//!
+//! With an idempotency key it takes one more commit to find out what became of one whose outcome is unknown.
 //!
 //! Each conflict is an `ERROR` in the server's log, because it is by an error that the server undoes what was
 //! done.
@@ -137,10 +139,47 @@
 //! # Connections
 //!
 //! The engine has connections of its own for reading and committing
-//! ([`pool_size`](PostgresEngineBuilder::pool_size)). They keep no state in their sessions, so that a pooler in
-//! transaction mode may stand in between, if it knows prepared statements (`PgBouncer` 1.21 or later, with
-//! `max_prepared_statements` above zero). [`PostgresEngine::pool`] is a pool for the application's own tables and for
+//! ([`pool_size`](PostgresEngineBuilder::pool_size)). [`PostgresEngine::pool`] is a pool for the application's own tables and for
 //! [`commit_in`]; [`PostgresEngine::from_pool`] takes one that is there already.
+//!
+//! One that was idle for five seconds is asked whether it still lives before it is used. When the server was started again
+//! in less time than that, the first commit is of unknown outcome, although nothing was written: there is no way to tell for certain.
+//!
+//! ## Poolers
+//!
+//! Connections keep no state in their sessions, so that a pooler in transaction mode may stand in between, which puts
+//! another session behind a connection for each transaction:
+//!
+//! | pooler | how to open the store | round trips of an operation |
+//! | --- | --- | --- |
+//! | none, or one in session mode | as it is | 1 |
+//! | one that knows prepared statements: `PgBouncer` 1.21 or later with `max_prepared_statements` above zero | as it is | 1 |
+//! | any other: `PgBouncer` before 1.21, or with `max_prepared_statements` of zero | [`without_prepared_statements`](PostgresEngineBuilder::without_prepared_statements) | 4 |
+//!
+//! The four are `BEGIN`, preparing under no name, running, and `COMMIT`. What is promised is the same: each step of a reader is a
+//! transaction of its own, which is `READ COMMITTED`, and its one statement sees what was committed before that statement. Neither way
+//! needs a pooler to be told to ignore anything.
+//!
+//! A pooler may go to another server behind a connection that stays, or to the same one after it was started again. That events were lost is
+//! found out all the same ([above](#when-events-are-lost)). But also when none was, who is appending goes by other numbers there, and
+//! what was looked at when the connection was made is not known of that server. So where the log is written all that is read of it comes with the
+//! moment when the server was started; when that changes, reading fails once with
+//! [`ConnectionLost`](evercore::engine::EngineErrorKind::ConnectionLost), and begins anew with a new connection. A pooler that
+//! spreads one client over several servers is therefore of no use for reading the log.
+//!
+//! ## Answers that do not come
+//!
+//! Nobody waits longer than [`statement_timeout`](PostgresEngineBuilder::statement_timeout) for an answer, nor for one in a transaction of the
+//! application while [`commit_in`] or [`finish`](evercore::engine::TransactionalEngine::finish) is under way. The connection is closed then.
+//! What the server does meanwhile:
+//!
+//! * A commit that waits for a lock is ended by the server itself, after seven eighths of that time; then it is
+//!   certain that nothing was written ([`Busy`](evercore::engine::EngineErrorKind::Busy)). It is the `lock_timeout` of this one statement; where the
+//!   role, the database or the transaction has one that is not zero, that one counts.
+//! * Without prepared statements the server ends everything that takes so long, likewise for certain.
+//! * Otherwise it goes on until it is done: a commit may still be made (`OutcomeUnknown`), and what was read is thrown away when it cannot be
+//!   sent, or before, with `client_connection_check_interval` on the server. The engine does not cancel it: behind a pooler nobody
+//!   can say which session it runs on, and another one's statement could be hit.
 //!
 //! Connections are encrypted with the feature `tls-rustls`, which is off by default; `sslmode` in the URL says
 //! whether they must be. An application that prefers what the system has turns on `tls-native-tls` of sqlx instead.
@@ -153,7 +192,7 @@
 //! commits share one. The connection that listens for them is made when somebody watches for the first time, and
 //! made again when it breaks. Both are called like the others in `pg_stat_activity`, with `doorbell` behind it.
 //!
-//! A pooler in transaction mode passes no notifications on. Behind one, say where the server itself is
+//! A pooler in transaction mode passes no notifications on, and would let a session listen that others use next. Behind one, say where the server itself is
 //! ([`listen_url`](PostgresEngineBuilder::listen_url)), or do [without](PostgresEngineBuilder::without_listening).
 //! Notifications only wake: one that is lost makes readers late, and nothing else.
 //!
@@ -176,6 +215,9 @@
 //! `search_path` plays no role. Opening the store creates or migrates it, safe for any number of processes at
 //! once. Several stores may live in one database, under different schemas.
 //!
+//! A schema that somebody has altered is refused when the store is opened, as far as statements depend on it, with what
+//! was altered: a column that is gone or has another type, a unique index that is missing.
+//!
 //! In `psql`, `SELECT * FROM evercore.event_log` shows the events with names and payloads that can be read.
 //!
 //! Where applications may not create tables, somebody else applies the text of
@@ -188,6 +230,7 @@
 //!
 //! A role that only reads needs `USAGE` on the schema and `SELECT` on all that is in it.
 
+mod calls;
 mod commit;
 mod connections;
 mod copy;

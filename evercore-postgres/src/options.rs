@@ -6,6 +6,7 @@ use evercore::engine::EngineError;
 use sqlx::{ConnectOptions as _, PgPool, postgres::PgConnectOptions};
 
 use crate::{
+    calls::Calls,
     connections::{APPLICATION_NAME, Limits, Target},
     doorbell::Contacts,
     engine::PostgresEngine,
@@ -77,6 +78,7 @@ impl PostgresEngineBuilder {
                 connections: 10,
                 connecting: Duration::from_secs(10),
                 statement: Duration::from_secs(30),
+                calls: Calls::Prepared,
             },
             migration: Migration::OnConnect,
             listening: Listening::Here,
@@ -118,8 +120,10 @@ impl PostgresEngineBuilder {
     }
 
     /// How long to wait for the server's answer, 30 seconds unless said otherwise. Reading fails with
-    /// [`Timeout`](evercore::engine::EngineErrorKind::Timeout) then; a commit may still be made, so that its
-    /// outcome is unknown. It is this process that waits no longer, not a setting of the session.
+    /// [`Timeout`](evercore::engine::EngineErrorKind::Timeout) then. A commit that waits for a lock is ended by the
+    /// server shortly before, with nothing written ([`Busy`](evercore::engine::EngineErrorKind::Busy)); one that takes
+    /// too long otherwise may still be made, so that its outcome is unknown. It is this process that waits no longer,
+    /// not a setting of the session.
     pub fn statement_timeout(mut self, timeout: Duration) -> Self {
         self.limits.statement = timeout;
         self
@@ -150,6 +154,21 @@ impl PostgresEngineBuilder {
     /// processes still hear of the commits of this one.
     pub fn without_listening(mut self) -> Self {
         self.listening = Listening::Nowhere;
+        self
+    }
+
+    /// Leaves no prepared statements with the server, for poolers in transaction mode that do not know them: `PgBouncer`
+    /// before 1.21, or one whose `max_prepared_statements` is zero. Every operation is then a transaction of its own with
+    /// four round trips instead of one, so leave this out where it is not needed. What is promised stays the same, and
+    /// two things are better: the server ends what takes too long, and a commit on a connection that has broken
+    /// unnoticed is made on another one.
+    ///
+    /// Such a pooler passes no notifications on: the engine listens for commits of other processes only at a
+    /// [URL](Self::listen_url) that is given for that. Statements that the application runs itself, on
+    /// [`PostgresEngine::pool`] or in transactions, must not be prepared either (`persistent(false)`), and must be part of a
+    /// transaction.
+    pub fn without_prepared_statements(mut self) -> Self {
+        self.limits.calls = Calls::InTransactions;
         self
     }
 
@@ -214,7 +233,11 @@ impl PostgresEngineBuilder {
     /// Where to be in contact with other processes.
     pub(crate) fn contacts(&self, target: &Target) -> Result<Contacts, Problem> {
         let hear = match &self.listening {
-            Listening::Here => Some(self.primary()?.unwrap_or_else(|| target.clone())),
+            // What a pooler in transaction mode lets listen is a session that others use next.
+            Listening::Here => {
+                let here = || Some(target.clone()).filter(|_| self.limits.calls == Calls::Prepared);
+                self.primary()?.or_else(here)
+            }
             Listening::At(url) => Some(Target::Options(Box::new(self.options(url)?))),
             Listening::Nowhere => None,
         };

@@ -1,5 +1,7 @@
 //! The schema that holds the tables, whose name goes into every statement.
 
+use std::fmt;
+
 use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
 
 use crate::error::Problem;
@@ -29,6 +31,12 @@ impl Schema {
     /// The same, to be run.
     pub(crate) fn statement(&self, template: &str) -> SqlStr {
         AssertSqlSafe(std::sync::Arc::<str>::from(self.text(template))).into_sql_str()
+    }
+}
+
+impl fmt::Display for Schema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

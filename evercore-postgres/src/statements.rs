@@ -36,6 +36,7 @@ texts! {
     lock_migrations = "lock_migrations";
     schema_version = "schema_version";
     insert_migration = "insert_migration";
+    altered = "altered";
     inspect = "inspect";
     types = "types";
     define_types = "define_types";
@@ -94,6 +95,11 @@ impl Statements {
         sqlx::query(self.insert_migration.clone()).bind(version).bind(name)
     }
 
+    /// What somebody has altered in the schema.
+    pub(crate) fn altered<'q>(&self) -> Query<'q> {
+        sqlx::query(self.altered.clone())
+    }
+
     /// What a server must be like, and which store it is.
     pub(crate) fn inspect<'q>(&self) -> Query<'q> {
         sqlx::query(self.inspect.clone())
@@ -115,13 +121,18 @@ impl Statements {
     }
 
     /// Writes the changes of a unit of work, in the store with this id, or in whichever it is.
-    pub(crate) fn commit<'q>(&self, changes: &'q Changes, store: Option<&'q str>) -> Query<'q> {
+    pub(crate) fn commit<'q>(
+        &self,
+        changes: &'q Changes,
+        store: Option<&'q str>,
+        lock_timeout: String,
+    ) -> Query<'q> {
         let Changes { idempotency, aggregates, events, snapshots } = changes;
         let query = sqlx::query(self.commit.clone())
             .bind(store)
             .bind(idempotency.as_ref().map(|idempotency| idempotency.key.as_str()))
             .bind(idempotency.as_ref().map(|idempotency| idempotency.receipt.as_str()));
-        bind_snapshots(bind_events(bind_aggregates(query, aggregates), events), snapshots)
+        bind_snapshots(bind_events(bind_aggregates(query, aggregates), events), snapshots).bind(lock_timeout)
     }
 
     /// The commit that was made under a key.

@@ -24,6 +24,8 @@ pub mod decisions {
     pub mod _0009_readers_publish_the_horizon {}
     #[doc = include_str!("../docs/decisions/0010-payloads-are-bytes-on-postgresql.md")]
     pub mod _0010_payloads_are_bytes_on_postgresql {}
+    #[doc = include_str!("../docs/decisions/0011-poolers-that-know-no-prepared-statements.md")]
+    pub mod _0011_poolers_that_know_no_prepared_statements {}
     #[doc = include_str!("../docs/decisions/0012-an-index-of-types-on-postgresql.md")]
     pub mod _0012_an_index_of_types_on_postgresql {}
     #[doc = include_str!("../docs/decisions/0013-one-reader-of-the-tail.md")]

@@ -8,7 +8,7 @@ use std::{
     time::Instant,
 };
 
-use crate::{Failure, Result};
+use crate::{Failure, Result, postgres::without_password};
 
 /// Does one step of a task, and says its name and how long it took.
 ///
@@ -147,7 +147,8 @@ impl fmt::Display for Cargo {
             write!(f, "{name}=\"{value}\" ")?;
         }
         f.write_str("cargo")?;
-        self.arguments().try_for_each(|argument| write!(f, " {argument}"))?;
+        // A terminal, or the log of a build server, is no place for a password.
+        self.arguments().try_for_each(|argument| write!(f, " {}", without_password(argument)))?;
         match self.directory.strip_prefix(root()) {
             Ok(directory) if !directory.as_os_str().is_empty() => {
                 write!(f, "    (in {})", directory.display())
@@ -185,6 +186,12 @@ mod tests {
             cargo.to_string(),
             "RUSTDOCFLAGS=\"-D warnings\" cargo clippy -p evercore --lib -- -D warnings    (in target)"
         );
+    }
+
+    #[test]
+    fn a_command_is_shown_without_passwords() {
+        let cargo = Cargo::new("run").with_argument("postgres://me:s3cret@localhost/mine");
+        assert_eq!(cargo.to_string(), "cargo run postgres://me:***@localhost/mine");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 pub use crate::count::TestCount;
 use crate::{
     Result, examples,
-    postgres::{Server, install_if_missing},
+    postgres::{Server, install_if_missing, install_pgbouncer_if_missing},
     run::{Cargo, Output, Stream, step},
 };
 
@@ -32,6 +32,7 @@ fn with(server: &Server) -> Result<TestCount> {
 /// The PostgreSQL server that all tests share, so that it is there before the first and until after the last.
 fn server() -> Result<Server> {
     install_if_missing()?;
+    install_pgbouncer_if_missing();
     Server::for_tests()
 }
 

@@ -3,7 +3,7 @@
 use std::{ops::Deref, thread};
 
 use tokio::runtime::Handle;
-use xtask::postgres::{Database, Server};
+use xtask::postgres::{Database, PgBouncer, Server};
 
 /// Is removed when the runtime ends, after all tasks. If it was removed at once, tasks that are connecting would stand
 /// still meanwhile, and the server does not remove a database before nobody is connecting.
@@ -11,7 +11,17 @@ pub(crate) struct OwnDatabase(Option<Database>);
 
 impl OwnDatabase {
     pub(crate) async fn create() -> Self {
-        let create = || Server::for_tests().and_then(|server| server.create_database());
+        Self::on(Server::for_tests).await
+    }
+
+    /// One that a pooler can stand before, where there is one: not on a server that is named in the environment.
+    pub(crate) async fn create_for_pooler() -> Self {
+        Self::on(if PgBouncer::is_installed() { Server::throwaway_for_tests } else { Server::for_tests })
+            .await
+    }
+
+    async fn on(server: fn() -> xtask::Result<Server>) -> Self {
+        let create = move || server().and_then(|server| server.create_database());
         let created = tokio::task::spawn_blocking(create).await.expect("it does not panic");
         created.expect("a database").into()
     }

@@ -1,6 +1,6 @@
 //! Connections that break, and answers that do not come.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use evercore::{
     Position,
@@ -71,32 +71,24 @@ async fn connections_that_broke_while_idle_are_replaced() -> TestResult {
     Ok(())
 }
 
+/// There is no way to see in advance that the server has closed a connection, and what it says then a pooler says
+/// of commits that were under way, too. Where a transaction begins first, nothing was written before that.
 #[tokio::test]
-async fn an_answer_that_does_not_come_in_time_is_a_timeout() -> TestResult {
+async fn a_commit_on_a_connection_that_broke_while_idle_is_in_doubt_or_made_on_another() -> TestResult {
     let place = Place::new().await;
-    drop(place.engine().await);
-    let builder = PostgresEngine::builder().url(&place.url()).statement_timeout(Duration::from_millis(300));
-    let engine = builder.connect().await?;
-    let types = define(&engine).await;
-    let id = new_id(&engine).await;
-    let mut busy = place.session().await;
-    run(&mut busy, "BEGIN; LOCK TABLE evercore.aggregates").await;
-    let answer = engine.commit(&append(types, id, 0, 1)).await;
-    assert!(
-        matches!(&answer, Err(CommitError::OutcomeUnknown(error)) if error.kind() == EngineErrorKind::Timeout),
-        "{answer:?}"
-    );
-    let error = engine.aggregate_ids(types.user, None, 1).await.expect_err("nobody answers");
-    assert_eq!(error.kind(), EngineErrorKind::Timeout);
-
-    run(&mut busy, "COMMIT").await;
-    let version = loop {
-        // The server goes on with the commit when the table is free.
-        if let Some(found) = load(&engine, id).await {
-            break found.version;
+    let builder = PostgresEngine::builder().url(&place.url());
+    for (builder, is_made) in [(builder.clone(), false), (builder.without_prepared_statements(), true)] {
+        let engine = builder.connect().await?;
+        let types = define(&engine).await;
+        let id = new_id(&engine).await;
+        run(&mut place.session().await, END_SESSIONS).await;
+        let answer = engine.commit(&append(types, id, 0, 1)).await;
+        match is_made {
+            true => drop(answer.expect("it is made")),
+            false => assert!(matches!(answer, Err(CommitError::OutcomeUnknown(_))), "{answer:?}"),
         }
-    };
-    assert_eq!(version.get(), 1);
+        assert_eq!(load(&engine, id).await.is_some(), is_made);
+    }
     Ok(())
 }
 
@@ -139,23 +131,6 @@ async fn another_store_behind_the_same_address_is_not_used() -> TestResult {
     engine.types().await.expect_err("the connection is gone");
     let error = engine.types().await.expect_err("it is another store");
     assert_eq!(error.kind(), EngineErrorKind::Incompatible);
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_new_connection_that_is_not_answered_is_a_timeout() -> TestResult {
-    let place = Place::new().await;
-    drop(place.engine().await);
-    let mut busy = place.session().await;
-    let builder = PostgresEngine::builder().url(&place.url()).statement_timeout(Duration::from_millis(200));
-    for table in ["events", "migrations"] {
-        run(&mut busy, format!("BEGIN; LOCK TABLE evercore.{table}")).await;
-        for builder in [builder.clone(), builder.clone().without_migration()] {
-            let error = builder.connect().await.expect_err("nobody answers");
-            assert_eq!(error.kind(), EngineErrorKind::Timeout);
-        }
-        run(&mut busy, "ROLLBACK").await;
-    }
     Ok(())
 }
 

@@ -13,7 +13,6 @@ use evercore::{
 use evercore_postgres::PostgresEngine;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Postgres, Transaction};
 use tokio::task::JoinHandle;
-use xtask::postgres::Database;
 
 use crate::database::OwnDatabase;
 
@@ -27,7 +26,7 @@ impl Place {
         Self(OwnDatabase::create().await)
     }
 
-    pub(crate) fn of(database: Database) -> Self {
+    pub(crate) fn of(database: impl Into<OwnDatabase>) -> Self {
         Self(database.into())
     }
 

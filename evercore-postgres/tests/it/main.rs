@@ -1,5 +1,6 @@
 //! What only this database has: sessions side by side, roles, several stores, the wire.
 
+mod bad_input;
 mod commits;
 mod copies;
 mod database;
@@ -11,8 +12,10 @@ mod fixtures;
 mod handlers;
 mod horizon;
 mod interrupted;
+mod kills;
 mod open;
 mod plans;
+mod poolers;
 mod publishing;
 mod random_writers;
 mod rewound;
@@ -23,6 +26,7 @@ mod stalls;
 mod starts;
 mod subscribed;
 mod subscriptions;
+mod timeouts;
 mod transactions;
 mod versions;
 mod view;

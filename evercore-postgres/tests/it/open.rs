@@ -234,7 +234,7 @@ async fn a_user_who_is_refused_is_an_error_that_stays_and_shows_no_password() ->
     assert!(!format!("{builder:?}").contains("s3cret"));
     let error = refused(builder.connect().await);
     assert!(!error.is_temporary());
-    assert_eq!(error.kind(), EngineErrorKind::Other);
+    assert_eq!(error.kind(), EngineErrorKind::Misconfigured);
     assert!(!format!("{error:?} {error} {}", reason(&error)).contains("s3cret"));
     assert!(!format!("{:?}", place.engine().await).contains("postgres://"));
     Ok(())

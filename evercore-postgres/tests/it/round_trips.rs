@@ -17,7 +17,7 @@ use evercore::{
         SubscriptionEngine,
     },
 };
-use evercore_postgres::PostgresEngine;
+use evercore_postgres::{PostgresEngine, PostgresEngineBuilder};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream, tcp::OwnedReadHalf, tcp::OwnedWriteHalf},
@@ -95,9 +95,21 @@ async fn count(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, asked: Arc<Atomi
 
 #[tokio::test]
 async fn each_operation_asks_once() -> TestResult {
+    each_operation_asks(1, |builder| builder).await
+}
+
+#[tokio::test]
+async fn without_prepared_statements_each_operation_asks_four_times() -> TestResult {
+    each_operation_asks(4, PostgresEngineBuilder::without_prepared_statements).await
+}
+
+async fn each_operation_asks(
+    often: usize,
+    how: impl Fn(PostgresEngineBuilder) -> PostgresEngineBuilder,
+) -> TestResult {
     let place = Place::new().await;
     let proxy = Proxy::before(&place.url()).await?;
-    let engine = PostgresEngine::connect(&proxy.url).await?;
+    let engine = how(PostgresEngine::builder().url(&proxy.url)).connect().await?;
     let types = define(&engine).await;
     let everything = LogRead { filter: EventFilter::default(), after: Position::START, limit: 1_000 };
     let some = EventFilter { event_types: Some([types.created].into()), ..EventFilter::default() };
@@ -133,7 +145,7 @@ async fn each_operation_asks_once() -> TestResult {
         counts.push(proxy.asked());
         let counts: Vec<_> = counts.windows(2).map(|pair| pair[1] - pair[0]).collect();
         if round > 0 {
-            assert_eq!(counts, [1, 1, 1, 1, 1, 1], "commit, load, page, page of some, head, find");
+            assert_eq!(counts, [often; 6], "commit, load, page, page of some, head, find");
         }
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use std::{process::Command, thread};
 
-use super::{Server, account::without_defaults, home::random, supervisor::run};
+use super::{Server, account::without_defaults, home::random, supervisor::run, url::without_password};
 use crate::Result;
 
 /// A database of its own on a server. When it is dropped, the database is removed, with all connections to it; but when
@@ -43,7 +43,7 @@ impl Database {
 impl Drop for Database {
     fn drop(&mut self) {
         if thread::panicking() {
-            eprintln!("the database of this test is kept: {}", self.url());
+            eprintln!("the database of this test is kept: {}", without_password(&self.url()));
             if self.server.throwaway.is_some() {
                 eprintln!(
                     "it goes with its server; run `cargo xtask db start` and the test again to look at it at leisure"

@@ -1,8 +1,12 @@
 //! Getting a server where there is none.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
 
-use super::{account::is_root, named_url, programs::Programs};
+use super::{PgBouncer, account::is_root, named_url, programs::Programs};
 use crate::{Failure, Result};
 
 /// Makes sure that a server can be had: where none is named or found, on Debian or Ubuntu and as root, installs the
@@ -25,6 +29,23 @@ pub fn install_if_missing() -> Result {
     apt_get(&["install", "--yes", "--no-install-recommends", "postgresql"])?;
     drop(no_cluster);
     Programs::newest().map(drop)
+}
+
+/// Makes sure that there is a `PgBouncer`, in the same way, and says what tests behind one will do. Where none can be had
+/// they skip, which is no failure.
+pub fn install_pgbouncer_if_missing() {
+    if !PgBouncer::is_installed() && Path::new("/etc/debian_version").exists() && is_root() {
+        eprintln!("there is no PgBouncer; installing the package `pgbouncer`");
+        let installed = apt_get(&["install", "--yes", "--no-install-recommends", "pgbouncer"]);
+        if let Err(failure) = installed {
+            eprintln!("{failure}");
+        }
+        // The package starts one that nobody has asked for. Where there is no systemd it does not.
+        let mut disable = Command::new("systemctl");
+        disable.args(["disable", "--now", "pgbouncer.service"]).stdout(Stdio::null()).stderr(Stdio::null());
+        let _ = disable.status();
+    }
+    eprintln!("{}", PgBouncer::prospects());
 }
 
 fn apt_get(arguments: &[&str]) -> Result {

@@ -4,7 +4,8 @@
 //! gives a throwaway server, made with the newest programs found on this machine: one for each target
 //! directory, shared by all processes that run tests, started by the first and gone with the last. On it, each test
 //! has a [`Database`] of its own, which is dropped when the test has passed. Tests that hurt a server have one for
-//! themselves, a [`PrivateServer`].
+//! themselves, a [`PrivateServer`]. A [`PgBouncer`] can stand in front of a throwaway server, where that program is
+//! installed or `EVERCORE_TEST_PGBOUNCER` names it; tests that need it say when they are skipped.
 //!
 //! ```no_run
 //! let database = xtask::postgres::Server::for_tests()?.create_database()?;
@@ -33,6 +34,7 @@ mod database;
 mod home;
 mod install;
 mod options;
+mod pgbouncer;
 mod private;
 mod programs;
 mod supervisor;
@@ -42,17 +44,24 @@ mod url;
 #[cfg(test)]
 mod tests;
 
-use std::{env, path::PathBuf, sync::Arc};
+use std::{env, fmt, path::PathBuf, sync::Arc};
 
+pub(crate) use self::url::without_password;
 use self::{account::Account, home::Home, programs::Programs, throwaway::Throwaway, url::Url};
-pub use self::{database::Database, install::install_if_missing, options::Options, private::PrivateServer};
+pub use self::{
+    database::Database,
+    install::{install_if_missing, install_pgbouncer_if_missing},
+    options::Options,
+    pgbouncer::{PgBouncer, Statements},
+    private::PrivateServer,
+};
 use crate::{Failure, Result};
 
 /// The environment variable that names a server, as a URL. Its role has to be one that may create databases.
 pub const URL_VARIABLE: &str = "EVERCORE_TEST_POSTGRES_URL";
 
 /// A server that tests may use. A throwaway server lives until its last handle is dropped, and some seconds more.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Server {
     url: Url,
     psql: PathBuf,
@@ -72,6 +81,15 @@ impl Server {
         if let Some(url) = named_url() {
             return Self::named(&url);
         }
+        Self::throwaway_for_tests()
+    }
+
+    /// The same, but always a throwaway server, even when another one is named in the environment.
+    ///
+    /// # Errors
+    ///
+    /// When none can be started; the text says what to install.
+    pub fn throwaway_for_tests() -> Result<Self> {
         let account = Account::for_servers()?;
         Self::shared(&Home::new(&account)?, &account, &Options::new())
     }
@@ -191,6 +209,13 @@ impl Server {
             connection: throwaway.connection(),
             throwaway: Some(throwaway),
         }
+    }
+}
+
+/// Without passwords.
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("url", &self.url).finish_non_exhaustive()
     }
 }
 

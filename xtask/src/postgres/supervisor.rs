@@ -102,7 +102,7 @@ pub(super) fn remove(nest: &Path, account: &Account) -> Result {
 }
 
 /// Some, because another program may take one before the server does.
-fn free_ports() -> Vec<u16> {
+pub(super) fn free_ports() -> Vec<u16> {
     let candidates = iter::repeat_with(|| {
         let offset = random() % u64::from(PORTS.end - PORTS.start);
         PORTS.start + u16::try_from(offset).unwrap_or(0)

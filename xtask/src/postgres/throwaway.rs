@@ -1,6 +1,7 @@
 //! A throwaway server that runs, seen by one who uses it.
 
 use std::{
+    fmt,
     fs::{self, File},
     io::{ErrorKind, Write},
     path::{Path, PathBuf},
@@ -11,7 +12,6 @@ use super::{account::Account, home, programs::Programs, supervisor::run, url::Ur
 use crate::{Failure, Result};
 
 /// The server ends some time after the last of these was dropped, in whatever process.
-#[derive(Debug)]
 pub(super) struct Throwaway {
     pub(super) nest: PathBuf,
     pub(super) users: Users,
@@ -90,6 +90,16 @@ impl Throwaway {
     pub(super) fn open_log(&self) -> Result<File> {
         let path = home::log(&self.nest);
         File::open(&path).map_err(Failure::at(&path))
+    }
+}
+
+/// Without the password.
+impl fmt::Debug for Throwaway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Throwaway")
+            .field("url", &self.url())
+            .field("nest", &self.nest)
+            .finish_non_exhaustive()
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::{Failure, Result};
 
 /// `scheme://account@host/database?parameters`
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Url {
     scheme: String,
     account: Option<String>,
@@ -62,6 +62,31 @@ impl Url {
     }
 }
 
+/// What may be printed: the text itself, but of a URL with a password only what is no secret.
+pub(crate) fn without_password(text: &str) -> String {
+    match Url::parse(text) {
+        Ok(url) if format!("{url:?}") != url.to_string() => format!("{url:?}"),
+        _ => text.to_owned(),
+    }
+}
+
+/// Without the password.
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = self.clone();
+        let account = self.account.as_ref().and_then(|account| account.split_once(':'));
+        if let Some((role, _)) = account {
+            shown.account = Some(format!("{role}:***"));
+        }
+        let secret = |parameter: &str| parameter.starts_with("password=");
+        shown.parameters = self.parameters.as_ref().map(|parameters| {
+            let shown = parameters.split('&').map(|one| if secret(one) { "password=***" } else { one });
+            shown.collect::<Vec<_>>().join("&")
+        });
+        write!(f, "{shown}")
+    }
+}
+
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://", self.scheme)?;
@@ -75,7 +100,23 @@ impl fmt::Display for Url {
 
 #[cfg(test)]
 mod tests {
-    use super::Url;
+    use super::{Url, without_password};
+
+    #[test]
+    fn passwords_are_not_printed() {
+        for (text, expected) in [
+            (
+                "postgres://me:p%40ss@host:5432/mine?sslmode=require",
+                "postgres://me:***@host:5432/mine?sslmode=require",
+            ),
+            ("postgres:///mine?user=me&password=s3cret", "postgres:///mine?user=me&password=***"),
+            ("postgres://me@host/mine", "postgres://me@host/mine"),
+            ("--example", "--example"),
+            ("sqlite://quickstart.db", "sqlite://quickstart.db"),
+        ] {
+            assert_eq!(without_password(text), expected);
+        }
+    }
 
     #[test]
     fn a_url_names_another_database_and_account() {
