@@ -46,13 +46,13 @@ fn kind(
 fn kinds(ada: AggregateId<Account>, eve: AggregateId<Account>) -> Vec<Kind> {
     vec![
         kind("all", |all| all, |_| true),
-        kind("aggregate", |all| all.aggregate::<Account>(), |event| event.aggregate_type() == "Account"),
+        kind("aggregate", Subscription::aggregate::<Account>, |event| event.aggregate_type() == "Account"),
         kind(
             "two aggregates",
             |all| all.aggregate::<Order>().aggregate::<Parcel>(),
             |event| ["Order", "Parcel"].contains(&event.aggregate_type()),
         ),
-        kind("event", |all| all.event::<Sent>(), |event| event.event_type() == "Sent"),
+        kind("event", Subscription::event::<Sent>, |event| event.event_type() == "Sent"),
         kind(
             "events",
             |all| all.event::<Opened>().event::<Packed>().event::<Sent>(),
@@ -208,7 +208,10 @@ pub(super) async fn a_handler_may_commit_through_the_store<H: Harness>(harness: 
         let store = store.clone();
         move |batch: Batch<RecordedEvent>| {
             let store = store.clone();
-            async move { Ok(order(&store, batch.len()).await) }
+            async move {
+                order(&store, batch.len()).await;
+                Ok(())
+            }
         }
     };
     let mut run = Run::by(subscription(&store).aggregate::<Account>().batch_size(5), handler);

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    future::{self, Ready},
     sync::{Arc, Mutex},
 };
 
@@ -21,9 +22,9 @@ use crate::{
 const ATTEMPTS: u32 = 3;
 
 /// Fails at batches that contain this event.
-fn poisoned(poison: i64) -> impl Fn(Batch<RecordedEvent>) -> std::future::Ready<Result<(), HandlerError>> {
+fn poisoned(poison: i64) -> impl Fn(Batch<RecordedEvent>) -> Handled {
     move |batch| {
-        std::future::ready(match positions(&*batch).contains(&poison) {
+        future::ready(match positions(&*batch).contains(&poison) {
             true => Err("it is poison".into()),
             false => Ok(()),
         })
@@ -177,17 +178,20 @@ pub(super) async fn an_event_that_cannot_be_decoded_is_skipped<H: Harness>(harne
     assert_eq!(retried.handled, [Position::new(log[3])]);
 }
 
+type Handled = Ready<Result<(), HandlerError>>;
+
+type Seen = Arc<Mutex<Vec<i64>>>;
+
 type Decoded = crate::Decoded<AccountEvent>;
 
 /// A handler, and the positions that it has seen.
-fn seen() -> (Arc<Mutex<Vec<i64>>>, impl FnMut(Batch<Decoded>) -> std::future::Ready<Result<(), HandlerError>>)
-{
+fn seen() -> (Seen, impl FnMut(Batch<Decoded>) -> Handled) {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let handler = {
         let seen = Arc::clone(&seen);
         move |batch: Batch<Decoded>| {
             seen.lock().unwrap().extend(batch.iter().map(|event| event.recorded.position().get()));
-            std::future::ready(Ok(()))
+            future::ready(Ok(()))
         }
     };
     (seen, handler)

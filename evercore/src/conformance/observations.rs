@@ -20,7 +20,10 @@ pub(super) async fn what_was_handled_can_be_read_after_waiting_for_it<H: Harness
         let handled = Arc::clone(&handled);
         move |batch: Batch<RecordedEvent>| {
             let handled = Arc::clone(&handled);
-            async move { Ok(handled.lock().await.extend(positions(&*batch))) }
+            async move {
+                handled.lock().await.extend(positions(&*batch));
+                Ok(())
+            }
         }
     };
     let run = Run::by(subscription(&store), handler);

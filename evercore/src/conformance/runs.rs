@@ -63,7 +63,7 @@ impl Run {
         // A run that is dropped goes on: it was not asked to end.
         let until = async {
             if stopped.await.is_err() {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         };
         Self { task: tokio::spawn(run(Box::pin(until), sender)), handled, stop }
