@@ -81,8 +81,8 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidText`] and [`Error::NotFound`] for the natural key of the filter, [`Error::Damaged`],
-    /// [`Error::Engine`].
+    /// [`InvalidText`](crate::Error::InvalidText) and [`NotFound`](crate::Error::NotFound) for the natural key of the
+    /// filter, [`Damaged`](crate::Error::Damaged), [`Engine`](crate::Error::Engine).
     ///
     /// # Cancel safety
     ///
