@@ -89,8 +89,8 @@ impl<D: Decoder> EphemeralSubscription<D> {
         self
     }
 
-    /// Is called once, when the start is settled: every commit that returns after this is delivered, and so is
-    /// every event after the position. A cache loads what it caches from here on.
+    /// Is called once, when the start is settled: every event after the position is delivered, and so is every commit
+    /// that begins after this. A cache loads what it caches from here on.
     pub fn on_ready(mut self, ready: impl FnOnce(Position) + Send + 'static) -> Self {
         self.on_ready = Some(Box::new(ready));
         self
@@ -131,7 +131,7 @@ impl<D: Decoder> EphemeralSubscription<D> {
         self.run_by(ByHandler(handler)).await
     }
 
-    /// The events one by one. When this returns, the start is settled: every commit that returns later is delivered.
+    /// The events one by one. When this returns, the start is settled: every commit that begins later is delivered.
     /// The stream ends by [`until`](Self::until), and after an error.
     ///
     /// # Errors
