@@ -43,7 +43,7 @@ fn step(name: &str, token: FencingToken, from: i64) -> Checkpoint {
         position: to,
         aggregate_id: AggregateId::new(7),
         sequence: Sequence::new(from + 1),
-        recorded_at: Timestamp::from_micros(1_700_000_000_000_000).unwrap(),
+        recorded_at: Timestamp::from_micros(1_700_000_000_000_000).expect("it is a time"),
     };
     let failed = NewFailedDelivery { position: to, attempts: 3, error: "no".into() };
     Checkpoint {
