@@ -14,6 +14,7 @@ use evercore::{
     },
 };
 use evercore_postgres::{PostgresEngine, PostgresEngineBuilder};
+use sqlx::{ConnectOptions as _, postgres::PgConnectOptions};
 use tokio::time::timeout;
 use xtask::postgres::{PgBouncer, PrivateServer, Statements};
 
@@ -60,6 +61,15 @@ impl Behind {
 
     async fn engine(&self) -> PostgresEngine {
         self.builder().connect().await.expect("the store opens")
+    }
+
+    /// Starts the server again while the pooler holds back what its clients say: they see nothing of it.
+    async fn restart(&self, server: Arc<PrivateServer>) {
+        let options: PgConnectOptions = self.pooler.console_url().parse().expect("a URL");
+        let mut console = options.extra_float_digits(None).connect().await.expect("a console");
+        run(&mut console, "PAUSE").await;
+        blocking(move || server.restart()).await;
+        run(&mut console, "RESUME").await;
     }
 }
 
@@ -274,9 +284,9 @@ async fn page_after(engine: &PostgresEngine, after: i64) -> Result<LogPage, Engi
 
 /// What was read on a server is lost with it: it was replaced by a copy that lags behind, where positions are drawn again.
 async fn what_was_settled_is_not_trusted(
-    server: Arc<PrivateServer>,
     place: &Place,
     engine: PostgresEngine,
+    restart: impl AsyncFnOnce(),
 ) -> TestResult {
     let writer = place.engine().await;
     let types = define(&engine).await;
@@ -287,7 +297,7 @@ async fn what_was_settled_is_not_trusted(
 
     let lose = "DELETE FROM evercore.events WHERE position > 3; SELECT setval('evercore.events_position', 3)";
     run(&mut place.session().await, lose).await;
-    blocking(move || server.restart()).await;
+    restart().await;
     let writer = place.engine().await;
     let mut late = writer.begin().await?;
     write_new(&writer, types, 1, &mut late).await;
@@ -300,9 +310,9 @@ async fn what_was_settled_is_not_trusted(
 
 /// A server that was started again has lost no event, but a transaction that is prepared there has another number.
 async fn who_was_appending_is_not_trusted(
-    server: Arc<PrivateServer>,
     place: &Place,
     engine: PostgresEngine,
+    restart: impl AsyncFnOnce(),
 ) -> TestResult {
     let writer = place.engine().await;
     let types = define(&writer).await;
@@ -315,7 +325,7 @@ async fn who_was_appending_is_not_trusted(
 
     let reading = tokio::spawn(async move { page_after(&engine, 0).await.map(|page| page.events.len()) });
     place.is_asked_who_is_appending(&reading).await;
-    blocking(move || server.restart()).await;
+    restart().await;
     place.is_asked_who_is_appending(&reading).await;
     run(&mut place.session().await, "COMMIT PREPARED 'late'").await;
     assert_eq!(reading.await??, 2);
@@ -337,7 +347,7 @@ async fn what_was_settled_on_another_server_is_not_trusted() -> TestResult {
     for statements in [Statements::Known, Statements::Unknown] {
         let Some((server, behind)) = on_own_server(statements).await else { continue };
         let engine = behind.engine().await;
-        what_was_settled_is_not_trusted(server, &behind.place, engine).await?;
+        what_was_settled_is_not_trusted(&behind.place, engine, async || behind.restart(server).await).await?;
     }
     Ok(())
 }
@@ -348,7 +358,8 @@ async fn who_was_appending_before_a_restart_is_not_trusted() -> TestResult {
     for statements in [Statements::Known, Statements::Unknown] {
         let Some((server, behind)) = on_own_server(statements).await else { continue };
         let engine = behind.engine().await;
-        who_was_appending_is_not_trusted(server, &behind.place, engine).await?;
+        who_was_appending_is_not_trusted(&behind.place, engine, async || behind.restart(server).await)
+            .await?;
     }
     Ok(())
 }
@@ -361,9 +372,10 @@ async fn a_reader_does_not_go_on_over_a_connection_that_was_replaced() -> TestRe
         let place = place_on(&server).await;
         let builder = PostgresEngine::builder().url(&place.url()).without_prepared_statements();
         let engine = builder.connect().await?;
+        let restart = async || blocking(move || server.restart()).await;
         match is_lossy {
-            true => what_was_settled_is_not_trusted(server, &place, engine).await?,
-            false => who_was_appending_is_not_trusted(server, &place, engine).await?,
+            true => what_was_settled_is_not_trusted(&place, engine, restart).await?,
+            false => who_was_appending_is_not_trusted(&place, engine, restart).await?,
         }
     }
     Ok(())

@@ -40,6 +40,7 @@ pub struct PgBouncer {
     supervisor: Child,
     log: PathBuf,
     url: Url,
+    console: Url,
 }
 
 /// How a `PgBouncer` treats prepared statements.
@@ -107,6 +108,12 @@ impl PgBouncer {
         self.url.to_string()
     }
 
+    /// How one connects to its console, which takes `PAUSE` and `RESUME`.
+    #[must_use]
+    pub fn console_url(&self) -> String {
+        self.console.to_string()
+    }
+
     fn start(program: &Path, database: &Database, settings: &str) -> Result<Self> {
         let Some(throwaway) = &database.server.throwaway else {
             return Err(Failure::new("PgBouncer is started before throwaway servers alone"));
@@ -117,7 +124,7 @@ impl PgBouncer {
         let port = free_ports().first().copied().ok_or_else(|| Failure::new("there is no free port"))?;
         let configuration = format!(
             "[databases]\n* = host=127.0.0.1 port={} user=evercore password={}\n\
-             [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n\
+             [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\nadmin_users = evercore\n\
              pool_mode = transaction\nserver_round_robin = 1\nmax_client_conn = 500\n{settings}",
             throwaway.port, throwaway.password
         );
@@ -130,8 +137,9 @@ impl PgBouncer {
         supervisor.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(nest.log).process_group(0);
         let supervisor = supervisor.spawn().map_err(Failure::at(&nest.path))?;
         let name = format!("127.0.0.1:{port}");
-        let url = Url::tcp("evercore:none", &name, &database.name);
-        let started = Self { supervisor, log: log(&nest.path), url };
+        let to = |database| Url::tcp("evercore:none", &name, database);
+        let (url, console) = (to(&database.name), to("pgbouncer"));
+        let started = Self { supervisor, log: log(&nest.path), url, console };
         started.wait_until_it_listens(port)?;
         Ok(started)
     }
