@@ -14,6 +14,7 @@ pub mod postgres;
 pub mod run;
 pub mod test;
 pub mod tidy;
+#[cfg(feature = "torture")]
 pub mod torture;
 
 pub use self::failure::{Failure, Result};

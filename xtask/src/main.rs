@@ -9,7 +9,6 @@ use xtask::{
     run::step,
     test::{TestCount, test},
     tidy,
-    torture::torture,
 };
 
 const HELP: &str = "\
@@ -31,7 +30,7 @@ the newest PostgreSQL of this machine; on Debian and Ubuntu, the first three get
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    match run(&arguments) {
+    match run_task(&arguments) {
         Ok(None) => ExitCode::SUCCESS,
         Ok(Some(count)) => {
             println!("{count}");
@@ -44,10 +43,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &[String]) -> Result<Option<TestCount>> {
-    if let [task, arguments @ ..] = arguments
-        && task == "torture"
-    {
+fn run_task(arguments: &[String]) -> Result<Option<TestCount>> {
+    if let Some("torture") = arguments.first().map(String::as_str) {
         return torture(arguments).map(|()| None);
     }
     match arguments.join(" ").as_str() {
@@ -63,4 +60,12 @@ fn run(arguments: &[String]) -> Result<Option<TestCount>> {
         "db url" => db::url().map(|()| None),
         unknown => Err(Failure::new(format!("there is no task `{unknown}`\n\n{HELP}"))),
     }
+}
+
+/// Is in a build of its own, which has the crates that it needs.
+fn torture(arguments: &[String]) -> Result {
+    #[cfg(feature = "torture")]
+    return xtask::torture::torture(&arguments[1..]);
+    #[cfg(not(feature = "torture"))]
+    return xtask::run::again("torture", arguments);
 }

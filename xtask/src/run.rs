@@ -31,16 +31,14 @@ pub fn root() -> PathBuf {
 }
 
 /// Runs this program again, with a feature that its default build does not have. That build is an optimised one,
-/// because such tasks put a load on something, and does not replace the default build.
+/// because such tasks put a load on something, and it does not replace the default build.
 ///
 /// # Errors
 ///
 /// When it cannot be built, and when the task fails.
-#[cfg(not(feature = "torture"))]
-pub(crate) fn again(feature: &str, task: &str, arguments: &[String]) -> Result {
+pub fn again(feature: &str, arguments: &[String]) -> Result {
     let cargo = Cargo::new("run --release --package xtask").with_argument(format!("--features={feature}"));
-    let cargo = cargo.with_argument("--").with_argument(task);
-    arguments.iter().fold(cargo, Cargo::with_argument).run()
+    arguments.iter().fold(cargo.with_argument("--"), Cargo::with_argument).run()
 }
 
 /// A call of cargo.

@@ -18,6 +18,7 @@ const RULES: &[Rule] = &[
     layout::every_statement_is_used,
     manifests::own_dev_dependencies_have_no_version,
     manifests::crates_depend_on_what_they_may,
+    manifests::tasks_need_no_own_crate_by_default,
     manifests::lints_are_inherited,
     sources::nothing_is_unfinished,
     sources::no_test_is_switched_off,

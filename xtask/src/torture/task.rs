@@ -15,12 +15,13 @@ pub(super) type Outcome<T = ()> = std::result::Result<T, Box<dyn Error + Send + 
 /// When a reader lost an event, got one twice or out of order, and when the run could not be made.
 pub fn torture(arguments: &[String]) -> Result {
     let options = Options::parse(arguments)?;
+    eprintln!("{options}");
     let judged = match options.lag {
         true => saturation::measure(&options).map(|figures| (figures.to_string(), true)),
         false => run::run(&options).map(|report| (report.to_string(), report.is_clean())),
     };
     let (table, is_clean) = judged.map_err(|error| Failure::new(with_causes(&*error)))?;
-    println!("{table}\n\nthe same again:\n\n    {options}");
+    println!("\n{table}\n\nthe same again:\n\n    {options}");
     match is_clean {
         true => Ok(()),
         false => Err(Failure::new("the readers did not get what was written")),
