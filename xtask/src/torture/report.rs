@@ -24,7 +24,7 @@ pub(super) struct Report {
 pub(super) struct ReaderReport {
     pub(super) name: &'static str,
     pub(super) verdict: Verdict,
-    /// Of what was committed before there were strangers, and of what was committed beside them.
+    /// Of what was committed without strangers, and of what was committed beside them.
     pub(super) lags: [Lags; 2],
 }
 

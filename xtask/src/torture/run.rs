@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    ops::Range,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,7 +14,7 @@ use tokio::{
     runtime::Runtime,
     sync::watch,
     task::JoinSet,
-    time::{sleep_until, timeout},
+    time::{sleep, timeout},
 };
 
 use super::{
@@ -28,12 +29,15 @@ use super::{
     report::{ReaderReport, Report},
     strangers::Strangers,
     task::Outcome,
-    writer::{Journal, Tally, Writer},
+    writer::{Journal, Writer},
 };
 use crate::postgres::Server;
 
 /// Within this time after the writers, readers have come to the head: they wait for nobody any more.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// So often strangers come.
+const VISITS: u32 = 4;
 
 /// How many events readers want at once.
 const LIMITS: &[u32] = &[1, 3, 10, 100, 1_000];
@@ -51,6 +55,9 @@ struct Run<'a> {
     elsewhere: &'a Place,
 }
 
+/// What a reader got, in which way, with its place among the others.
+type Read = (usize, Way, Vec<Delivered>);
+
 impl Run<'_> {
     async fn run(self) -> Outcome<Report> {
         let Options { duration, seed, readers, .. } = *self.options;
@@ -63,50 +70,61 @@ impl Run<'_> {
         let (ended, is_ended) = watch::channel(false);
         let (accounts, opened) = self.open_accounts().await?;
         progress.written(opened.events.len());
-        let mut readers = self.readers(&mut random, &progress, &is_ended).await?;
+        let reading = self.readers(&mut random, &progress, &is_ended).await?;
         let writers = self.writers(&mut random, &accounts, &progress).await?;
-        let begin = Instant::now();
-        let mut writing = JoinSet::new();
-        for writer in writers {
-            writing.spawn(writer.write(begin + duration));
-        }
+        let elsewhere = open(self.elsewhere.builder(1)).await?;
 
-        sleep_until((begin + duration / 2).into()).await;
-        let strangers = Strangers::come(self.here, self.elsewhere).await?;
-        let came = Instant::now();
-        let (mut reported, mut tally) = (opened.events, Tally::default());
-        while let Some(journal) = writing.join_next().await {
-            let journal = journal??;
-            reported.extend(journal.events);
-            tally += journal.tally;
+        let until = Instant::now() + duration;
+        let writing: JoinSet<_> = writers.into_iter().map(|writer| writer.write(until)).collect();
+        let (last, mut visits) = self.be_visited(&elsewhere).await?;
+        let mut journal = opened;
+        for written in all(writing).await? {
+            journal.add(written);
         }
         ended.send_replace(true);
-        let last = Instant::now();
-        let draining = async {
-            let mut all = Vec::new();
-            while let Some(read) = readers.join_next().await {
-                all.push(read??);
-            }
-            Outcome::Ok(all)
-        };
+        let begin = Instant::now();
         let late = |_| format!("readers did not come to the head within {PATIENCE:?} after the writers");
-        let mut read = timeout(PATIENCE, draining).await.map_err(late)??;
-        let rest = last.elapsed();
+        let read = timeout(PATIENCE, all(reading)).await.map_err(late)??;
+        let rest = begin.elapsed();
         // Only now: the readers have got everything while these were there.
-        strangers.leave().await?;
+        visits.push(last.leave().await?);
+        elsewhere.close().await?;
         show.abort();
+        self.report(journal, read, &visits, rest).await
+    }
 
+    /// Strangers come and go, and come again. Whatever else changes meanwhile, half of the time there are some.
+    async fn be_visited(&self, elsewhere: &EventStore) -> Outcome<(Strangers, Vec<Range<Instant>>)> {
+        let pause = self.options.duration / (2 * VISITS);
+        let mut visits = Vec::new();
+        for _ in 1..VISITS {
+            sleep(pause).await;
+            let strangers = Strangers::come(self.here, elsewhere).await?;
+            sleep(pause).await;
+            visits.push(strangers.leave().await?);
+        }
+        sleep(pause).await;
+        Ok((Strangers::come(self.here, elsewhere).await?, visits))
+    }
+
+    async fn report(
+        &self,
+        journal: Journal,
+        mut read: Vec<Read>,
+        visits: &[Range<Instant>],
+        rest: Duration,
+    ) -> Outcome<Report> {
+        let (stored, withdrawals) = (self.stored(None).await?, self.stored(Some(Withdrawn::NAME)).await?);
+        let books = Books::compare(journal.events.iter().map(|(event, _)| *event), &stored);
+        let returned: HashMap<Event, Instant> = journal.events.into_iter().collect();
         read.sort_unstable_by_key(|(number, ..)| *number);
-        let all = self.stored(None).await?;
-        let withdrawals = self.stored(Some(Withdrawn::NAME)).await?;
-        let books = Books::compare(reported.iter().map(|(event, _)| *event), &all);
-        let returned: HashMap<Event, Instant> = reported.into_iter().collect();
         let readers = read.into_iter().map(|(_, way, delivered)| {
-            let stored = if way == Way::Filtered { &withdrawals } else { &all };
-            let verdict = Verdict::on(delivered.iter().map(|delivered| delivered.entry), stored);
-            ReaderReport { name: way.name(), verdict, lags: lags(&delivered, &returned, came) }
+            let wanted = if way == Way::Filtered { &withdrawals } else { &stored };
+            let verdict = Verdict::on(delivered.iter().map(|delivered| delivered.entry), wanted);
+            ReaderReport { name: way.name(), verdict, lags: lags(&delivered, &returned, visits) }
         });
-        Ok(Report { tally, stored: all.len(), books, readers: readers.collect(), rest })
+        let readers = readers.collect();
+        Ok(Report { tally: journal.tally, stored: stored.len(), books, readers, rest })
     }
 
     /// The accounts that all writers write to.
@@ -149,7 +167,7 @@ impl Run<'_> {
         random: &mut Rng,
         progress: &Arc<Progress>,
         ended: &watch::Receiver<bool>,
-    ) -> Outcome<JoinSet<Outcome<(usize, Way, Vec<Delivered>)>>> {
+    ) -> Outcome<JoinSet<Outcome<Read>>> {
         let [own, shared] = [self.reading().await?, self.reading().await?];
         let mut readers = JoinSet::new();
         for number in 0..usize::try_from(self.options.readers)? {
@@ -185,13 +203,23 @@ impl Run<'_> {
     }
 }
 
-/// The time from each commit to its events, for commits before strangers came and after.
-fn lags(delivered: &[Delivered], returned: &HashMap<Event, Instant>, came: Instant) -> [Lags; 2] {
+/// What all of these return.
+async fn all<T: 'static>(mut tasks: JoinSet<Outcome<T>>) -> Outcome<Vec<T>> {
+    let mut results = Vec::new();
+    while let Some(result) = tasks.join_next().await {
+        results.push(result??);
+    }
+    Ok(results)
+}
+
+/// The time from each commit to its events, of commits without strangers and of those beside some.
+fn lags(delivered: &[Delivered], returned: &HashMap<Event, Instant>, visits: &[Range<Instant>]) -> [Lags; 2] {
     let lags = |beside: bool| {
         let lags = delivered.iter().filter_map(move |Delivered { entry, at }| {
             let returned = returned.get(&entry.event)?;
             // A reader may be faster than the answer to the commit.
-            ((*returned >= came) == beside).then(|| at.saturating_duration_since(*returned))
+            let lag = at.saturating_duration_since(*returned);
+            (visits.iter().any(|visit| visit.contains(returned)) == beside).then_some(lag)
         });
         Lags::of(lags)
     };

@@ -175,6 +175,11 @@ impl Written {
 }
 
 impl Journal {
+    pub(super) fn add(&mut self, other: Self) {
+        self.events.extend(other.events);
+        self.tally += other.tally;
+    }
+
     /// The last events of each aggregate are new.
     pub(super) fn note(&mut self, receipt: &Receipt, size: Size) {
         let now = Instant::now();
