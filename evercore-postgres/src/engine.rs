@@ -108,7 +108,8 @@ impl PostgresEngine {
         }
         let store = connections.adopt(first, &statements).await?.to_owned();
         let doorbell = SharedDoorbell::new(&store, contacts, builder.limits, statements.clone())?;
-        let (horizon, pool) = (Horizon::default(), OnceLock::new());
+        let horizon = if builder.without_horizon { Horizon::off() } else { Horizon::default() };
+        let pool = OnceLock::new();
         Ok(Self { connections, statements, schema, store, horizon, doorbell, pool })
     }
 

@@ -40,6 +40,8 @@ pub struct PostgresEngineBuilder {
     pub(crate) limits: Limits,
     pub(crate) migration: Migration,
     listening: Listening,
+    without_telling: bool,
+    pub(crate) without_horizon: bool,
 }
 
 /// Where the database is, as the application says.
@@ -77,6 +79,8 @@ impl PostgresEngineBuilder {
             },
             migration: Migration::OnConnect,
             listening: Listening::Here,
+            without_telling: false,
+            without_horizon: false,
         }
     }
 
@@ -155,6 +159,23 @@ impl PostgresEngineBuilder {
         self
     }
 
+    /// Reads what can be seen and waits for nobody, so that events are lost: for tests that check that they would
+    /// notice.
+    #[cfg(feature = "fault-injection")]
+    #[doc(hidden)]
+    pub fn without_horizon(mut self) -> Self {
+        self.without_horizon = true;
+        self
+    }
+
+    /// Does not tell other processes of commits: for measuring what it costs.
+    #[cfg(feature = "fault-injection")]
+    #[doc(hidden)]
+    pub fn without_telling(mut self) -> Self {
+        self.without_telling = true;
+        self
+    }
+
     /// Opens the store.
     ///
     /// # Errors
@@ -186,7 +207,8 @@ impl PostgresEngineBuilder {
             Listening::At(url) => Some(Target::Options(Box::new(self.options(url)?))),
             Listening::Nowhere => None,
         };
-        Ok(Contacts { tell: target.clone(), hear })
+        let tell = (!self.without_telling).then(|| target.clone());
+        Ok(Contacts { tell, hear })
     }
 
     /// Nothing of the URL stands in the error: it may hold a password.

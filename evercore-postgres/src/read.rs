@@ -1,10 +1,13 @@
 //! Reading: aggregates, and the log.
 
+use std::time::Duration;
+
 use evercore::{
     Position,
     engine::{EventFilter, Load, LoadedAggregate, LogPage, LogRead, StoredEvent, Timestamp},
 };
 use sqlx::{Row as _, postgres::PgRow};
+use tokio::time::sleep;
 
 use crate::{
     connections::Connections,
@@ -17,6 +20,12 @@ use crate::{
 /// So many positions of the log are looked at for one page: what a page costs does not depend on how rare
 /// the wanted events are. A page that stops here says how far it came.
 const SCAN: u32 = 10_000;
+
+/// So often a reader at the head looks again at a gap, and so long it waits before each time, until it asks who is
+/// appending. Nearly always the next commit fills the gap, sooner than all that are appending have ended; and asking
+/// is work for the server that holds up writers.
+const GLANCES: u32 = 8;
+const MOMENT: Duration = Duration::from_millis(1);
 
 /// The answers to the requests of a load.
 pub(crate) fn loaded(requests: &[Load], rows: &[PgRow]) -> Result<Vec<Option<LoadedAggregate>>, Problem> {
@@ -66,6 +75,7 @@ impl Log<'_> {
     /// A page of all events. As long as no position is missing it is settled; at a gap it ends, and only when
     /// it begins at one is there something to wait for.
     async fn whole_page(self, read: &LogRead) -> Result<LogPage, Problem> {
+        let mut glances = 0;
         loop {
             let mut connection = self.connections.lease(self.statements).await?;
             // Asked before the rows: what is settled later may still be missing among them.
@@ -75,6 +85,12 @@ impl Log<'_> {
             drop(connection);
             let (seen, end) = (events.len(), settled(&mut events, read.after, known.position));
             if events.is_empty() && seen > 0 {
+                // A page that is full may be one of a gap that is long over.
+                if glances < GLANCES && !is_full(seen, read) {
+                    glances += 1;
+                    sleep(MOMENT).await;
+                    continue;
+                }
                 self.horizon.settle(self.connections, self.statements).await?;
                 continue;
             }
@@ -142,14 +158,14 @@ fn stretch(read: &LogRead) -> Position {
 /// A page of the wanted events up to `end`, unless it is full before.
 fn filtered(events: Vec<StoredEvent>, read: &LogRead, end: Position) -> LogPage {
     let end = match events.last() {
-        Some(last) if is_full(&events, read) => last.position,
+        Some(last) if is_full(events.len(), read) => last.position,
         _ => end,
     };
     LogPage { events, end }
 }
 
-fn is_full(events: &[StoredEvent], read: &LogRead) -> bool {
-    u32::try_from(events.len()).is_ok_and(|count| count >= read.limit)
+fn is_full(events: usize, read: &LogRead) -> bool {
+    u32::try_from(events).is_ok_and(|count| count >= read.limit)
 }
 
 /// The events of a page, in their order: they come in it, but SQL does not promise it.

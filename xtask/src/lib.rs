@@ -1,5 +1,8 @@
 //! The tasks of this repository, for `cargo xtask`. They need a Rust toolchain, a C compiler and
 //! PostgreSQL, nothing more.
+//!
+//! By default no crate of evercore is in here, so that tasks are there at once and work when those do not
+//! compile. Tasks that need one belong to a feature, and turn it on by running this program again.
 
 pub mod ci;
 mod count;
@@ -11,5 +14,7 @@ pub mod postgres;
 pub mod run;
 pub mod test;
 pub mod tidy;
+#[cfg(feature = "torture")]
+pub mod torture;
 
 pub use self::failure::{Failure, Result};

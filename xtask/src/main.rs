@@ -19,14 +19,18 @@ Usage: cargo xtask TASK
   tidy   check the rules of this repository that no compiler knows
   db     the throwaway PostgreSQL server that tests use, for looking at it:
          `db start` keeps it running, `db url` says where it is, `db stop` removes it
+  torture postgres [--seconds N] [--seed S] [--writers N] [--readers N]
+         writers that commit late, roll back and come in bulk, beside readers: fails when a reader loses an event,
+         gets one twice or out of order. With --without-horizon it has to fail: nobody waits for late commits.
+         With --lag it measures instead how long after a commit a reader has its events, and what doorbells cost
   help   print this text
 
-`test`, `ci` and `db` use the server that EVERCORE_TEST_POSTGRES_URL names, else one that they start with
-the newest PostgreSQL of this machine; on Debian and Ubuntu, root gets it installed.";
+`test`, `ci`, `db` and `torture` use the server that EVERCORE_TEST_POSTGRES_URL names, else one that they start with
+the newest PostgreSQL of this machine; on Debian and Ubuntu, the first three get it installed for root.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    match run(arguments.join(" ").as_str()) {
+    match run_task(&arguments) {
         Ok(None) => ExitCode::SUCCESS,
         Ok(Some(count)) => {
             println!("{count}");
@@ -39,8 +43,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(task: &str) -> Result<Option<TestCount>> {
-    match task {
+fn run_task(arguments: &[String]) -> Result<Option<TestCount>> {
+    if let Some("torture") = arguments.first().map(String::as_str) {
+        return torture(arguments).map(|()| None);
+    }
+    match arguments.join(" ").as_str() {
         "" | "help" | "--help" | "-h" => {
             println!("{HELP}");
             Ok(None)
@@ -53,4 +60,12 @@ fn run(task: &str) -> Result<Option<TestCount>> {
         "db url" => db::url().map(|()| None),
         unknown => Err(Failure::new(format!("there is no task `{unknown}`\n\n{HELP}"))),
     }
+}
+
+/// Is in a build of its own, which has the crates that it needs.
+fn torture(arguments: &[String]) -> Result {
+    #[cfg(feature = "torture")]
+    return xtask::torture::torture(&arguments[1..]);
+    #[cfg(not(feature = "torture"))]
+    return xtask::run::again("torture", arguments);
 }

@@ -74,6 +74,11 @@ impl<'a> Entry<'a> {
 }
 
 impl Dependency<'_> {
+    /// Whether it is there with a feature alone.
+    pub(crate) fn is_optional(&self) -> bool {
+        self.value.contains("optional = true")
+    }
+
     /// Whether it is said to have a version, by itself or by the workspace.
     pub(crate) fn has_version(&self) -> bool {
         let words = ["version", "workspace"];

@@ -30,6 +30,17 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
 }
 
+/// Runs this program again, with a feature that its default build does not have. That build is an optimised one,
+/// because such tasks put a load on something, and it does not replace the default build.
+///
+/// # Errors
+///
+/// When it cannot be built, and when the task fails.
+pub fn again(feature: &str, arguments: &[String]) -> Result {
+    let cargo = Cargo::new("run --release --package xtask").with_argument(format!("--features={feature}"));
+    arguments.iter().fold(cargo.with_argument("--"), Cargo::with_argument).run()
+}
+
 /// A call of cargo.
 #[derive(Debug)]
 pub(crate) struct Cargo {

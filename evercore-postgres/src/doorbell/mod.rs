@@ -35,7 +35,7 @@ pub(crate) struct SharedDoorbell {
 
 /// Where others are told of commits, and where those of others are heard of.
 pub(crate) struct Contacts {
-    pub(crate) tell: Target,
+    pub(crate) tell: Option<Target>,
     pub(crate) hear: Option<Target>,
 }
 
@@ -55,9 +55,10 @@ impl SharedDoorbell {
     /// Wakes those who listen, and soon after those who listen at other engines.
     pub(crate) fn ring(&self) {
         self.doorbell.ring();
+        let Some(target) = &self.contacts.tell else { return };
         self.telling.signal(|rings| {
-            let target = self.contacts.tell.for_doorbell();
-            let connections = Connections::new(target, Limits { connections: 1, ..self.limits });
+            let limits = Limits { connections: 1, ..self.limits };
+            let connections = Connections::new(target.for_doorbell(), limits);
             let teller =
                 Teller { connections, statements: self.statements.clone(), channel: self.channel.clone() };
             teller.tell(rings)

@@ -8,7 +8,7 @@ use super::Channel;
 use crate::{connections::Connections, error::Problem, statements::Statements};
 
 /// There is one notification in this time, however many commits there are.
-const PAUSE: Duration = Duration::from_millis(5);
+const PAUSE: Duration = Duration::from_millis(2);
 /// How long others are not told anything after that failed.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 

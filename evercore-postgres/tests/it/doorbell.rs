@@ -139,7 +139,7 @@ async fn many_commits_share_a_notification() -> TestResult {
     let start = Instant::now();
     commit_often(&engine, types, 20, 50).await;
     engine.close().await?;
-    let most = (start.elapsed().as_millis() / 5 + 1).min(500);
+    let most = (start.elapsed().as_millis() / 2 + 1).min(500);
     run(&mut place.session().await, "SELECT pg_notify('evercore_' || id, 'end') FROM evercore.store").await;
 
     let count = timeout(LONG, count_to_the_end(&mut notifications)).await?;

@@ -9,7 +9,6 @@ mod fixtures;
 mod horizon;
 mod open;
 mod plans;
-mod random_writers;
 mod roles;
 mod round_trips;
 mod servers;

@@ -76,6 +76,19 @@ impl Server {
         Self::shared(&Home::new(&account)?, &account, &Options::new())
     }
 
+    /// The server that is named in the environment, else a new one that waits for its disk, as one does that nobody
+    /// has set up.
+    ///
+    /// # Errors
+    ///
+    /// When there is none and none can be started.
+    pub fn for_measurements() -> Result<Self> {
+        match named_url() {
+            Some(url) => Self::named(&url),
+            None => Ok((*Self::private(&Options::new().durable())?).clone()),
+        }
+    }
+
     /// A server for this caller alone, which can be stopped, restarted and killed. It is always a throwaway
     /// server, even when another one is named in the environment.
     ///

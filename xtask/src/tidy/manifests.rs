@@ -31,6 +31,19 @@ pub(super) fn crates_depend_on_what_they_may(tree: &Tree) -> Vec<String> {
         .collect()
 }
 
+/// Tasks are there at once, and when the crates do not compile that they are for.
+pub(super) fn tasks_need_no_own_crate_by_default(tree: &Tree) -> Vec<String> {
+    let wrong = dependencies(tree, "dependencies").filter(|(path, dependency)| {
+        *path == "xtask/Cargo.toml" && dependency.name.starts_with("evercore") && !dependency.is_optional()
+    });
+    let defaults =
+        tree.text("xtask/Cargo.toml").and_then(|text| Manifest::new(text).get("features", "default"));
+    wrong
+        .map(|(path, Dependency { line, name, .. })| format!("{path}:{line}: {name} must be optional"))
+        .chain(defaults.map(|_| "xtask/Cargo.toml: no feature may be a default".to_owned()))
+        .collect()
+}
+
 /// Lints are chosen once, for all crates.
 pub(super) fn lints_are_inherited(tree: &Tree) -> Vec<String> {
     let members = tree.ending("/Cargo.toml").filter(|(path, _)| path.matches('/').count() == 1);
@@ -48,6 +61,7 @@ fn dependencies<'a>(tree: &'a Tree, kind: &str) -> impl Iterator<Item = (&'a str
 mod tests {
     use super::{
         Tree, crates_depend_on_what_they_may, lints_are_inherited, own_dev_dependencies_have_no_version,
+        tasks_need_no_own_crate_by_default,
     };
 
     #[test]
@@ -88,6 +102,25 @@ mod tests {
                 "evercore-derive/Cargo.toml:2: must not depend on evercore",
                 "evercore-sqlite/Cargo.toml:3: must not depend on evercore-memory",
                 "evercore/Cargo.toml:3: must not depend on evercore-memory",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_crate_that_every_task_needs_is_found() {
+        let optional = "evercore = { workspace = true, optional = true }";
+        let good = format!("[features]\nload = []\n[dependencies]\n{optional}\n");
+        assert!(
+            tasks_need_no_own_crate_by_default(&Tree::from([("xtask/Cargo.toml", good.as_str())])).is_empty()
+        );
+        let bad = format!(
+            "[features]\ndefault = []\n[dependencies]\n{optional}\nevercore-sqlite.workspace = true\n"
+        );
+        assert_eq!(
+            tasks_need_no_own_crate_by_default(&Tree::from([("xtask/Cargo.toml", bad.as_str())])),
+            [
+                "xtask/Cargo.toml:5: evercore-sqlite must be optional",
+                "xtask/Cargo.toml: no feature may be a default"
             ]
         );
     }

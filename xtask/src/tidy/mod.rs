@@ -19,6 +19,7 @@ const RULES: &[Rule] = &[
     layout::every_statement_is_used,
     manifests::own_dev_dependencies_have_no_version,
     manifests::crates_depend_on_what_they_may,
+    manifests::tasks_need_no_own_crate_by_default,
     manifests::lints_are_inherited,
     migrations::released_steps_are_unchanged,
     migrations::functions_are_only_added,
