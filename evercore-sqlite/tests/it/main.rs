@@ -3,6 +3,7 @@
 mod concurrency;
 mod crash;
 mod damage;
+mod filters;
 mod fixtures;
 mod migration;
 mod open;
