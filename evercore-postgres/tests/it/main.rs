@@ -3,6 +3,7 @@
 mod commits;
 mod database;
 mod doorbell;
+mod durability;
 mod failures;
 mod filters;
 mod fixtures;

@@ -86,13 +86,17 @@ impl Owned {
 
     /// Moves the cursor.
     pub(super) async fn advance(&mut self, step: &Step) -> Result<()> {
-        let checkpoint = self.checkpoint(step);
-        match self.store.engine_dyn().checkpoint(&checkpoint).await {
-            // An earlier try was made, although its answer was lost.
-            Err(OwnerError::Moved(cursor)) if cursor == checkpoint.to => {}
-            made => made.map_err(|error| self.failed("checkpoint", error))?,
+        loop {
+            let checkpoint = self.checkpoint(step);
+            match self.store.engine_dyn().checkpoint(&checkpoint).await {
+                // An earlier try was made, although its answer was lost.
+                Err(OwnerError::Moved(cursor)) if cursor == checkpoint.to => break,
+                // A crash of the database has undone steps before this one, which holds for them too.
+                Err(OwnerError::Moved(cursor)) if cursor < checkpoint.from => self.cursor = cursor,
+                made => break made.map_err(|error| self.failed("checkpoint", error))?,
+            }
         }
-        self.moved_to(checkpoint.to);
+        self.moved_to(step.to);
         Ok(())
     }
 
