@@ -49,6 +49,9 @@ impl Feed {
             let filter = self.selection.resolve().await?;
             let found =
                 self.seat.after(cursor, filter.as_ref(), usize::try_from(limit).unwrap_or(usize::MAX));
+            if !matches!(found, Found::Behind) {
+                self.ahead = Ahead::default();
+            }
             match found {
                 Found::Behind => {
                     let page = self.ahead.read(&mut self.selection, cursor, limit).await?;
