@@ -22,7 +22,8 @@ pub(super) enum Kind {
 #[derive(Debug)]
 pub(super) enum Place {
     Sqlite(TempDir),
-    Postgres(Database, Server),
+    /// With the URL of the server.
+    Postgres(Box<Database>, String),
 }
 
 impl Kind {
@@ -51,7 +52,7 @@ impl Place {
             Kind::Sqlite => Self::Sqlite(tempfile::tempdir()?),
             Kind::Postgres => {
                 let server = Server::for_measurements()?;
-                Self::Postgres(server.create_database()?, server)
+                Self::Postgres(server.create_database()?.into(), server.url())
             }
         })
     }
