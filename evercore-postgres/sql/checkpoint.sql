@@ -1,5 +1,6 @@
 -- Always one row: the subscription is in it as it was found when the cursor was not moved. Of a failed delivery
--- that is given twice the last is taken.
+-- that is given twice the last is taken. Outside of a caller's transaction nobody waits for the disk: what a crash of the
+-- server undoes is done again.
 WITH moved AS (
     UPDATE {schema}.subscription_cursors AS cursor
     SET position = $4, moved_at = clock_timestamp(),
@@ -37,7 +38,8 @@ SELECT
     cursor.anchor_position,
     cursor.anchor_aggregate_id,
     cursor.anchor_sequence,
-    cursor.anchor_recorded_at
+    cursor.anchor_recorded_at,
+    CASE WHEN $12 IS NULL THEN set_config('synchronous_commit', 'off', true) END AS durability
 FROM (
     SELECT
         EXISTS (SELECT FROM moved) AS is_done,

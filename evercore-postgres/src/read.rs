@@ -22,7 +22,7 @@ use crate::{
 
 /// So many positions of the log are looked at for one page: what a page costs does not depend on how rare
 /// the wanted events are. A page that stops here says how far it came.
-const SCAN: u32 = 10_000;
+const SCAN: u32 = 100_000;
 
 /// So often a reader at the head looks again at a gap, and so long it waits before each time, until it asks who is
 /// appending. Nearly always the next commit fills the gap, sooner than all that are appending have ended; and asking

@@ -186,6 +186,7 @@ pub(crate) async fn checkpoint_in(
 ) -> Result<(), OwnerError> {
     for _ in 0..TRIES {
         let query = engine.statements().checkpoint(checkpoint, Some(engine.store()));
+        let query = engine.limits().calls.within(query);
         let row = query.fetch_one(&mut *connection).await.map_err(Problem::from);
         let moved = row.and_then(|row| rows::moved(&row));
         if let Some(end) = end(moved.map_err(of_checkpoint)?, checkpoint) {

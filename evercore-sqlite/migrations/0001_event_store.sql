@@ -45,6 +45,8 @@ CREATE TABLE evercore_events (
     payload ANY NOT NULL CHECK (typeof(payload) IN ('text', 'blob')),
     UNIQUE (aggregate_id, sequence)
 ) STRICT;
+-- For readers of rare events. Its entries of one pair of types are in the order of positions: an index ends with the row's id.
+CREATE INDEX evercore_events_by_type ON evercore_events (aggregate_type_id, event_type_id);
 
 CREATE TABLE evercore_snapshots (
     aggregate_id INTEGER PRIMARY KEY REFERENCES evercore_aggregates (id),

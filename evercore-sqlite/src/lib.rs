@@ -122,6 +122,7 @@ mod engine;
 mod error;
 mod migrate;
 mod options;
+mod rare;
 mod read;
 mod row;
 mod savepoint;

@@ -3,8 +3,8 @@
 use evercore::{
     AggregateId, AggregateTypeId, NaturalKey, Position, Sequence,
     engine::{
-        Load, LoadTarget, LoadedAggregate, LoadedSnapshot, LogPage, LogRead, SnapshotUse, StoredEvent,
-        Timestamp,
+        EventFilter, Load, LoadTarget, LoadedAggregate, LoadedSnapshot, LogPage, LogRead, SnapshotUse,
+        StoredEvent, Timestamp,
     },
 };
 use rusqlite::{Connection, OptionalExtension as _, Rows};
@@ -12,6 +12,7 @@ use rusqlite::{Connection, OptionalExtension as _, Rows};
 use crate::{
     driver,
     error::Problem,
+    rare,
     row::{self, AggregateRow},
     statements,
 };
@@ -19,6 +20,10 @@ use crate::{
 /// So many events of the log are looked at for one page: what a page costs does not depend on how rare
 /// the wanted events are. A page that stops here says how far it came.
 const SCAN: u32 = 10_000;
+
+/// After so many events it is known whether the wanted ones are rare, which is less than one in ten of them. Then
+/// the index is faster.
+const SAMPLE: usize = 100;
 
 /// The aggregate of this type with this key.
 pub(crate) fn find_by_key(
@@ -116,9 +121,14 @@ pub(crate) fn aggregate_ids(
 
 /// A page of the log. Everything that can be read is settled: there is one writer at a time.
 pub(crate) fn log(connection: &mut Connection, read: &LogRead) -> Result<LogPage, Problem> {
-    let Some(aggregate) = read.filter.aggregate else {
+    if read.filter == EventFilter::default() {
         let mut statement = connection.prepare_cached(statements::LOG_AFTER)?;
-        return page(statement.query((read.after.get(), SCAN.max(read.limit)))?, read);
+        return page(statement.query((read.after.get(), read.limit))?, read);
+    }
+    let Some(aggregate) = read.filter.aggregate else {
+        return driver::in_transaction(connection, statements::BEGIN_READING, |connection| {
+            log_of_types(connection, read)
+        });
     };
     driver::in_transaction(connection, statements::BEGIN_READING, |connection| {
         let (last_sequence, last_position) = last_event(connection, aggregate)?;
@@ -130,6 +140,31 @@ pub(crate) fn log(connection: &mut Connection, read: &LogRead) -> Result<LogPage
         }
         Ok(page)
     })
+}
+
+/// A page of events of some types. It begins by looking at all events, and goes on by the index where the wanted ones
+/// turn out to be rare.
+fn log_of_types(connection: &mut Connection, read: &LogRead) -> Result<LogPage, Problem> {
+    let (mut page, mut seen) = (LogPage { events: Vec::new(), end: read.after }, 0);
+    {
+        let mut statement = connection.prepare_cached(statements::LOG_AFTER)?;
+        let mut rows = statement.query((read.after.get(), SCAN.max(read.limit)))?;
+        while !(is_full(&page.events, read) || seen >= SAMPLE && page.events.len() * 10 < seen) {
+            let Some(row) = rows.next()? else { return Ok(page) };
+            seen += 1;
+            page.end = row::position(row)?;
+            if row::is_allowed(row, &read.filter)? {
+                page.events.push(row::event(row)?);
+            }
+        }
+    }
+    if !is_full(&page.events, read) {
+        let limit = usize::try_from(read.limit).unwrap_or(usize::MAX) - page.events.len();
+        let rest = rare::events(connection, &read.filter, page.end, limit, head(connection)?)?;
+        page.events.extend(rest.events);
+        page.end = rest.end;
+    }
+    Ok(page)
 }
 
 /// Sequence and position of an aggregate's last event.

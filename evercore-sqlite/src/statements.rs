@@ -50,6 +50,8 @@ texts! {
     LAST_EVENT_OF_AGGREGATE = "last_event_of_aggregate";
     NEXT_EVENT_OF_AGGREGATE = "next_event_of_aggregate";
     LOG_AFTER = "log_after";
+    POSITIONS_OF_TYPE = "positions_of_type";
+    EVENT_AT = "event_at";
     HEAD = "head";
     RECORDED_AFTER = "recorded_after";
     DATA_VERSION = "data_version";

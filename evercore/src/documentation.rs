@@ -32,4 +32,8 @@ pub mod decisions {
     pub mod _0013_one_reader_of_the_tail {}
     #[doc = include_str!("../docs/decisions/0014-a-checkpoint-says-where-it-comes-from.md")]
     pub mod _0014_a_checkpoint_says_where_it_comes_from {}
+    #[doc = include_str!("../docs/decisions/0015-an-index-of-types-on-sqlite.md")]
+    pub mod _0015_an_index_of_types_on_sqlite {}
+    #[doc = include_str!("../docs/decisions/0016-a-checkpoint-does-not-wait-for-the-disk.md")]
+    pub mod _0016_a_checkpoint_does_not_wait_for_the_disk {}
 }

@@ -116,8 +116,10 @@ impl EventStore {
 
     /// Gives a stored event the names of its types.
     pub(crate) async fn recorded(&self, event: StoredEvent) -> Result<RecordedEvent> {
-        let aggregate_type = self.aggregate_name(event.aggregate_type).await?;
-        let event_type = self.event_name(&event).await?;
+        let (aggregate_type, event_type) = match self.types().names(event.aggregate_type, event.event_type) {
+            Some(names) => names,
+            None => (self.aggregate_name(event.aggregate_type).await?, self.event_name(&event).await?),
+        };
         let StoredEvent { position, aggregate_id, recorded_at, .. } = event;
         let (info, payload) = open(event)?;
         Ok(RecordedEvent { position, aggregate_type, aggregate_id, event_type, recorded_at, info, payload })

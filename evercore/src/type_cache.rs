@@ -140,6 +140,17 @@ impl TypeCache {
         self.missing(&[aggregate]) != TypeNames::default()
     }
 
+    /// Both names of an event, if both are known.
+    pub(crate) fn names(
+        &self,
+        aggregate: AggregateTypeId,
+        event: EventTypeId,
+    ) -> Option<(Arc<str>, Arc<str>)> {
+        self.read(|known| {
+            Some((known.aggregates.names.get(&aggregate).cloned()?, known.events.names.get(&event).cloned()?))
+        })
+    }
+
     pub(crate) fn aggregate_name(&self, id: AggregateTypeId) -> Option<Arc<str>> {
         self.read(|known| known.aggregates.names.get(&id).cloned())
     }

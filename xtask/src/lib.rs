@@ -4,6 +4,8 @@
 //! By default no crate of evercore is in here, so that tasks are there at once and work when those do not
 //! compile. Tasks that need one belong to a feature, and turn it on by running this program again.
 
+#[cfg(feature = "bench")]
+pub mod bench;
 pub mod ci;
 mod count;
 pub mod db;

@@ -23,10 +23,13 @@ Usage: cargo xtask TASK
          writers that commit late, roll back and come in bulk, beside readers: fails when a reader loses an event,
          gets one twice or out of order. With --without-horizon it has to fail: nobody waits for late commits.
          With --lag it measures instead how long after a commit a reader has its events, and what doorbells cost
+  bench subscriptions [--events N] [--rounds N] [--engine sqlite|postgres]
+         what subscriptions cost: catching up with a long log, beside a loop written by hand; a filter that lets few
+         events through; the time from a commit to its handler; a hundred that have nothing to do
   help   print this text
 
-`test`, `ci`, `db` and `torture` use the server that EVERCORE_TEST_POSTGRES_URL names, else one that they start with
-the newest PostgreSQL of this machine; on Debian and Ubuntu, the first three get it installed for root.";
+`test`, `ci`, `db`, `torture` and `bench` use the server that EVERCORE_TEST_POSTGRES_URL names, else one that they start
+with the newest PostgreSQL of this machine; on Debian and Ubuntu, the first three get it installed for root.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -44,8 +47,10 @@ fn main() -> ExitCode {
 }
 
 fn run_task(arguments: &[String]) -> Result<Option<TestCount>> {
-    if let Some("torture") = arguments.first().map(String::as_str) {
-        return torture(arguments).map(|()| None);
+    match arguments.first().map(String::as_str) {
+        Some("torture") => return torture(arguments).map(|()| None),
+        Some("bench") => return bench(arguments).map(|()| None),
+        _ => {}
     }
     match arguments.join(" ").as_str() {
         "" | "help" | "--help" | "-h" => {
@@ -68,4 +73,12 @@ fn torture(arguments: &[String]) -> Result {
     return xtask::torture::torture(&arguments[1..]);
     #[cfg(not(feature = "torture"))]
     return xtask::run::again("torture", arguments);
+}
+
+/// The same.
+fn bench(arguments: &[String]) -> Result {
+    #[cfg(feature = "bench")]
+    return xtask::bench::bench(&arguments[1..]);
+    #[cfg(not(feature = "bench"))]
+    return xtask::run::again("bench", arguments);
 }

@@ -6,6 +6,7 @@ mod copies;
 mod database;
 mod divided;
 mod doorbell;
+mod durability;
 mod failures;
 mod filters;
 mod fixtures;

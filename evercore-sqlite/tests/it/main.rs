@@ -3,6 +3,7 @@
 mod concurrency;
 mod crash;
 mod damage;
+mod filters;
 mod fixtures;
 mod handlers;
 mod migration;

@@ -184,7 +184,7 @@ async fn data_that_the_code_does_not_understand_is_named() -> TestResult {
     Ok(())
 }
 
-// The engine looks at 10,000 events for a page and may come back with none: that is not the head of the log.
+// An engine may stop on its way through events that are not wanted: that is not the head of the log.
 #[tokio::test]
 async fn a_page_of_rare_events_is_empty_at_the_head_only() -> TestResult {
     let place = Place::new();
@@ -205,5 +205,34 @@ async fn a_page_of_rare_events_is_empty_at_the_head_only() -> TestResult {
     let page = log.page(10).await?;
     assert_eq!((page.events.len(), page.end), (1, store.head().await?));
     assert!(log.page(10).await?.events.is_empty());
+    Ok(())
+}
+
+// A power failure undoes what did not reach the disk: checkpoints are written without waiting for that.
+#[tokio::test]
+async fn a_subscription_goes_on_when_its_last_checkpoints_were_undone() -> TestResult {
+    let place = Place::new();
+    let store = open(&place).await;
+    for key in ["a", "b", "c", "d"] {
+        write(&store, key, "text").await?;
+    }
+    let (done, stop) = tokio::sync::oneshot::channel::<()>();
+    let (mut done, mut delivered) = (Some(done), Vec::new());
+    let subscription = store.subscription("notes").batch_size(1).until(async move { drop(stop.await) });
+    let handler = |batch: evercore::Batch<evercore::RecordedEvent>| {
+        delivered.push(batch.end().get());
+        if delivered.len() == 3 {
+            let undo = "UPDATE evercore_subscriptions SET cursor = 1";
+            assert_eq!(place.shell().execute(undo, []).expect("it is undone"), 1);
+        }
+        if delivered.len() == 4 {
+            done.take();
+        }
+        std::future::ready(Ok(()))
+    };
+    subscription.run(handler).await?;
+    assert_eq!(delivered, [1, 2, 3, 4]);
+    let status = store.subscriptions().await?;
+    assert_eq!(status[0].cursor, store.head().await?);
     Ok(())
 }

@@ -91,6 +91,9 @@ pub trait SubscriptionEngine: fmt::Debug + Send + Sync + 'static {
     /// - Without an anchor the stored one stays.
     /// - A failed delivery that was recorded before is replaced.
     ///
+    /// It need not wait until it survives a crash of the database. Such a crash undoes the last ones, in one piece each;
+    /// the owner, if it still lives, finds the cursor further back, and moves it from there.
+    ///
     /// # Errors
     ///
     /// As above. When the connection broke at the wrong moment, the checkpoint may have been made.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{
+    ahead::Ahead,
     continuity::Continuity,
     tail::{Found, Seat},
 };
@@ -13,6 +14,7 @@ use crate::{EventStore, LogFilter, Position, Result, engine::LogPage, filter::Se
 pub(super) struct Feed {
     selection: Selection,
     seat: Seat,
+    ahead: Ahead,
     continuity: Option<Continuity>,
 }
 
@@ -20,7 +22,8 @@ impl Feed {
     pub(super) fn new(store: &EventStore, filter: LogFilter, poll_interval: Duration) -> Self {
         let continuity = filter.events.is_empty().then(Continuity::default);
         let seat = store.hub().tail.follow(store, poll_interval);
-        Self { selection: Selection::new(store.clone(), filter), seat, continuity }
+        let selection = Selection::new(store.clone(), filter);
+        Self { selection, seat, ahead: Ahead::default(), continuity }
     }
 
     /// The next page after the cursor: at most `limit` events, or none where the filter held all back. Waits
@@ -46,8 +49,18 @@ impl Feed {
             let filter = self.selection.resolve_known().await?;
             let found =
                 self.seat.after(cursor, filter.as_ref(), usize::try_from(limit).unwrap_or(usize::MAX));
+            if !matches!(found, Found::Behind) {
+                self.ahead = Ahead::default();
+            }
             match found {
-                Found::Behind => return self.selection.read(cursor, limit).await.map(Some),
+                Found::Behind => {
+                    let page = self.ahead.read(&mut self.selection, cursor, limit).await?;
+                    // While this page is handled.
+                    if page.end > cursor && self.seat.is_behind(page.end) {
+                        self.ahead.begin(&self.selection, page.end, limit);
+                    }
+                    return Ok(Some(page));
+                }
                 Found::Nothing => return Ok(None),
                 // A type that nobody had used may have become known since, and stand in the page.
                 Found::Page(page) if self.selection.resolve_known().await? == filter => {

@@ -1,5 +1,6 @@
 //! Subscriptions: events are delivered to those who follow the log.
 
+mod ahead;
 mod batch;
 mod candidate;
 mod closures;

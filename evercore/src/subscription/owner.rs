@@ -115,8 +115,9 @@ impl Owned {
         loop {
             let checkpoint = self.checkpoint(step);
             match self.store.engine_dyn().checkpoint(&checkpoint).await {
-                // An earlier one was made, although its answer was lost: nobody else can have moved it.
-                Err(OwnerError::Moved(cursor)) if cursor > self.cursor => {
+                // Nobody else can have moved it: an earlier one was made, although its answer was lost, or a crash of
+                // the database has undone some, and this one holds for them too.
+                Err(OwnerError::Moved(cursor)) => {
                     self.moved_to(cursor);
                     if cursor >= step.to {
                         return Ok(());

@@ -117,6 +117,11 @@ impl Seat {
         }
     }
 
+    /// Whether what comes after a position has to be read by the follower itself.
+    pub(super) fn is_behind(&self, position: Position) -> bool {
+        self.shared.lock().pages.as_ref().is_none_or(|pages| position < pages.start)
+    }
+
     /// Waits until there may be more, at most as long as the interval.
     pub(super) async fn moved(&mut self) {
         self.ensure_running();

@@ -54,13 +54,14 @@ where
     }
 }
 
-/// Has a transaction failed, unless the cursor has moved: then this one was committed all the same, or an earlier one
-/// with these events, whose commit was in doubt. When the store cannot be reached, nobody else is to blame.
+/// Has a transaction failed, unless the cursor is elsewhere: it was committed all the same, or an earlier one with these
+/// events, whose commit was in doubt, or the store has lost some with what they wrote. When the store cannot be
+/// reached, nobody else is to blame.
 async fn not_handled(failure: Failure, owned: &mut Owned) -> Result<Cursor, Failure> {
     let before = owned.cursor();
     match owned.look_up_cursor().await.map_err(Failure::Store)? {
-        cursor if cursor > before => Ok(Cursor::Moved),
-        _ => Err(failure),
+        cursor if cursor == before => Err(failure),
+        _ => Ok(Cursor::Moved),
     }
 }
 
@@ -72,13 +73,11 @@ async fn finish<E: TransactionalEngine>(
 ) -> Result<Cursor, Failure> {
     match engine.checkpoint_in(&owned.checkpoint(step), &mut transaction).await {
         Ok(()) => {}
-        // An earlier transaction with these events, whose commit was in doubt, was committed.
-        Err(OwnerError::Moved(cursor)) if cursor > owned.cursor() => {
+        // What the handler wrote is where the cursor is, in one database: it goes on from there.
+        Err(OwnerError::Moved(cursor)) => {
             owned.moved_to(cursor);
             return Ok(Cursor::Moved);
         }
-        // The store has gone back in time.
-        Err(error @ OwnerError::Moved(_)) => return Err(Failure::Store(owned.failed("checkpoint", error))),
         Err(error) => return Err(blame(owned.failed("checkpoint", error))),
     }
     match engine.finish(transaction).await {

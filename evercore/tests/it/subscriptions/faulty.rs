@@ -144,6 +144,11 @@ impl FaultyEngine {
         std::mem::take(&mut self.shared.lock().unwrap().calls)
     }
 
+    /// Loses what committed transactions have written.
+    pub(crate) fn lose_rows(&self) {
+        self.rows.lock().unwrap().clear();
+    }
+
     /// What committed transactions have written.
     pub(crate) fn rows(&self) -> Vec<i64> {
         self.rows.lock().unwrap().clone()
