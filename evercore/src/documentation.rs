@@ -24,4 +24,8 @@ pub mod decisions {
     pub mod _0010_payloads_are_bytes_on_postgresql {}
     #[doc = include_str!("../docs/decisions/0012-an-index-of-types-on-postgresql.md")]
     pub mod _0012_an_index_of_types_on_postgresql {}
+    #[doc = include_str!("../docs/decisions/0017-older-forms-are-constants.md")]
+    pub mod _0017_older_forms_are_constants {}
+    #[doc = include_str!("../docs/decisions/0018-ignored-events-are-a-variant.md")]
+    pub mod _0018_ignored_events_are_a_variant {}
 }

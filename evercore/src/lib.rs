@@ -148,6 +148,7 @@ mod time;
 mod type_cache;
 mod unique;
 mod unit;
+mod upcast;
 
 pub use self::{
     aggregate::{Aggregate, AggregateType, Apply, EventOf, EventType, ValidationError},
@@ -160,7 +161,7 @@ pub use self::{
     natural_key::NaturalKey,
     once::OnceUnit,
     options::EventOptions,
-    payload::{Codec, DecodeError, Payload},
+    payload::{Codec, DecodeError, Payload, UpcastError},
     raw::{History, RawEvent, RecordedSnapshot},
     receipt::{Committed, Receipt, WrittenAggregate},
     registry::{RegisteredTypes, Registry},

@@ -40,9 +40,9 @@ fn events_of_another_crate_are_listed_and_decoded() {
 
     let payload = es::Payload::encode(&Closed { closed_by: "ann".to_owned() }).expect("it is JSON");
     assert_eq!(payload.bytes, br#"{"closedBy":"ann"}"#);
-    let event = Door::decode_event(1, &payload).expect("it is a `Closed`");
+    let event = Door::decode_event(1, "Closed", &payload).expect("it is a `Closed`");
     assert_eq!(format!("{event:?}"), r#"Closed(Closed { closed_by: "ann" })"#);
-    assert!(Door::decode_event(1, &es::Payload::new(es::Codec::JSON, b"{}".to_vec())).is_err());
+    assert!(Door::decode_event(1, "Closed", &es::Payload::new(es::Codec::JSON, b"{}".to_vec())).is_err());
 }
 
 #[test]

@@ -1,0 +1,8 @@
+use evercore::event;
+
+#[event(upcasts(UserCreated))]
+struct UserCreated {
+    name: String,
+}
+
+fn main() {}

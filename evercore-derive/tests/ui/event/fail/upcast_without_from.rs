@@ -1,0 +1,13 @@
+use evercore::event;
+
+#[event(name = "UserCreated")]
+struct UserCreatedV1 {
+    name: String,
+}
+
+#[event(name = "UserCreated.v2", upcasts(UserCreatedV1))]
+struct UserCreated {
+    name: String,
+}
+
+fn main() {}
