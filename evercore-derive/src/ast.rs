@@ -76,6 +76,9 @@ impl Parse for Upcast {
             Source::Type(input.call(Path::parse_mod_style)?)
         };
         let with = input.parse::<Option<keyword::with>>()?;
+        if with.is_some() && input.peek(LitStr) {
+            return Err(input.error("expected the path of a function, without quotes"));
+        }
         let with = with.map(|_| input.parse()).transpose()?;
         if with.is_none() && !input.is_empty() && !input.peek(Token![,]) {
             return Err(input.error("expected `with path::to::function`, or a comma"));

@@ -110,6 +110,10 @@ fn upcasts(event: &Event, errors: &mut Errors) {
             Source::Type(path) if types.contains(&path) => {
                 errors.at(path, format!("`{}` is listed twice", text(path)));
             }
+            Source::Type(path) if path.is_ident(&event.item.ident) || path.is_ident("Self") => errors.at(
+                path,
+                "an event is no older form of itself: keep the old shape as a type of its own, with the old name",
+            ),
             Source::Type(path) => types.push(path),
             Source::Name(name) if upcast.with.is_none() => errors.at(
                 name,

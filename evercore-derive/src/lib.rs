@@ -301,7 +301,7 @@ pub fn aggregate(input: TokenStream) -> TokenStream {
 /// `E` is an error, a `String` or a `&str`. A failure is `Error::Decode`, as for an event that has not the shape of its
 /// type: it names the aggregate, the sequence and the stored type, and its sources end with what the function said.
 ///
-/// An older form may have older forms in turn, up to 64 generations: what the first one wrote goes through all steps.
+/// An older form may have older forms in turn, up to 32 generations: what the first one wrote goes through all steps.
 /// An older form is made by [`macro@event`]; an event of an enum or one that implements `Event` by hand is upcast by its
 /// name. It is an event like others where its own type is asked for. Whoever asks for the newest gets all: loads,
 /// `decode` and `decode_event` of a stored event, and filters, which find the names of older forms as they find aliases.

@@ -11,7 +11,7 @@ use crate::{
 pub use crate::{
     unique::{check_event, check_ignored, check_part, check_upcast},
     upcast::{
-        Ancestor, AncestorOf, Depth, Descends, First, LineOf, UpcastFrom, ancestor, ancestor_named, ancestors,
+        Ancestor, AncestorOf, Depth, First, Left, Line, UpcastFrom, ancestor, ancestor_named, ancestors,
     },
 };
 

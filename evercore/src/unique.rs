@@ -58,7 +58,7 @@ pub const fn check_ignored<A: Aggregate>(index: usize) {
                 .with(name)
                 .with("` is ignored, and it is a name of the listed event `")
                 .with(events[listed].name)
-                .with("`, of an alias or of an older form: take it out of `ignores(…)`, or the other out");
+                .with("` or of an older form of it: take it out of `ignores(…)`");
             panic!("{}", message.text());
         }
         listed += 1;
@@ -81,7 +81,7 @@ pub const fn check_upcast<E: Event>(index: usize) {
                 .with(E::NAME)
                 .with("` is upcast to itself, by way of `")
                 .with(ancestor.name)
-                .with("`: upcasting leads from older forms to newer ones, so take out one `upcasts(…)` of the two");
+                .with("`: upcasting leads from older forms to newer ones, so take one `upcasts(…)` of this round out");
             panic!("{}", message.text());
         }
         return;
@@ -265,7 +265,7 @@ const fn owner<'a>(event: &'a EventType, name: &str) -> Option<&'a EventType> {
     None
 }
 
-/// Why two events have a name in common.
+/// Whether a name that two events have in common is one of their own.
 enum Upcast {
     No,
     ByOne,
@@ -273,14 +273,10 @@ enum Upcast {
 }
 
 const fn upcast_by(one: &EventType, other: &EventType, name: &str) -> Upcast {
-    let (Some(in_one), Some(in_other)) = (owner(one, name), owner(other, name)) else { return Upcast::No };
-    if !equal(in_one.origin, in_other.origin) {
-        return Upcast::No;
-    }
-    match (equal(in_one.origin, one.origin), equal(in_other.origin, other.origin)) {
-        (false, false) => Upcast::ByBoth,
+    match (Names::of_event(one).contain(name), Names::of_event(other).contain(name)) {
         (true, true) => Upcast::No,
-        _ => Upcast::ByOne,
+        (false, false) => Upcast::ByBoth,
+        (true, false) | (false, true) => Upcast::ByOne,
     }
 }
 
@@ -292,13 +288,14 @@ struct Way<'a> {
 
 impl Way<'_> {
     const fn contains(&self, event: &EventType) -> bool {
-        if is_same(self.event, event) {
-            return true;
+        let mut way = Some(self);
+        while let Some(Way { event: passed, before }) = way {
+            if is_same(passed, event) {
+                return true;
+            }
+            way = *before;
         }
-        match self.before {
-            Some(before) => before.contains(event),
-            None => false,
-        }
+        false
     }
 }
 

@@ -15,20 +15,14 @@ use crate::{Event, EventType};
 )]
 pub trait Ancestor: Event {
     /// Its own older forms, when this many generations are left.
-    type Line<D: Depth>: Line;
+    type Line<D: Depth>: Line<Self>;
 }
 
 /// Says that `New` is made from this event: what `upcasts(…)` lists.
 pub trait AncestorOf<New>: Ancestor {}
 
-/// The older forms of one event.
-pub trait Line {
-    /// Its direct older forms.
-    const ANCESTORS: &'static [EventType];
-}
-
-/// The older forms of an event that upcasts others, for each number of generations.
-pub trait Descends<D: Depth> {
+/// The older forms of `E`, followed for some generations.
+pub trait Line<E> {
     /// Its direct older forms.
     const ANCESTORS: &'static [EventType];
 }
@@ -36,7 +30,7 @@ pub trait Descends<D: Depth> {
 /// A number of generations: `()` is zero, `(D,)` is one more than `D`.
 pub trait Depth {
     /// The line of an older form, one generation back.
-    type Back<E: Ancestor>: Line;
+    type Back<E: Ancestor>: Line<E>;
 }
 
 impl Depth for () {
@@ -51,7 +45,7 @@ impl<D: Depth> Depth for (D,) {
 #[derive(Debug)]
 pub struct First;
 
-impl Line for First {
+impl<E> Line<E> for First {
     const ANCESTORS: &'static [EventType] = &[];
 }
 
@@ -59,37 +53,33 @@ impl Line for First {
 #[derive(Debug)]
 pub struct End;
 
-impl Line for End {
+impl<E> Line<E> for End {
     const ANCESTORS: &'static [EventType] = &[EventType::END];
 }
 
-/// The line of an event that upcasts others.
+/// The line of an event that upcasts others, when so many generations are left; the macro says what it is.
 #[derive(Debug)]
-pub struct LineOf<E, D>(E, D);
-
-impl<D: Depth, E: Descends<D>> Line for LineOf<E, D> {
-    const ANCESTORS: &'static [EventType] = E::ANCESTORS;
-}
+pub struct Left<D>(D);
 
 type Four<D> = ((((D,),),),);
 type Sixteen<D> = Four<Four<Four<Four<D>>>>;
 
-/// How many generations are followed.
-type Generations = Sixteen<Sixteen<Sixteen<Sixteen<()>>>>;
+/// How many generations are followed. One costs rustc two of the 128 queries that may depend on each other.
+type Generations = Sixteen<Sixteen<()>>;
 
 /// The same as a number, for people.
-pub(crate) const GENERATIONS: &str = "64";
+pub(crate) const GENERATIONS: &str = "32";
 
 /// The direct older forms of an event.
 #[must_use]
 pub const fn ancestors<E: Ancestor>() -> &'static [EventType] {
-    <E::Line<Generations> as Line>::ANCESTORS
+    <E::Line<Generations> as Line<E>>::ANCESTORS
 }
 
 /// Describes an older form of `New`.
 #[must_use]
 pub const fn ancestor<D: Depth, Old: AncestorOf<New>, New>() -> EventType {
-    EventType::older::<Old>(<D::Back<Old> as Line>::ANCESTORS)
+    EventType::older::<Old>(<D::Back<Old> as Line<Old>>::ANCESTORS)
 }
 
 /// Describes an older form of `New` that has a name and no type.

@@ -15,19 +15,18 @@ pub(super) fn decoding(event: &Event) -> Option<TokenStream> {
         return None;
     }
     let krate = &event.options.naming.krate;
-    let ident = &event.item.ident;
     let decoders = event.upcasts().iter().enumerate().map(|(index, upcast)| {
         let index = Index::from(index);
         let decoder = decoder(event, upcast);
         quote!(::core::option::Option::Some(#index) => #decoder,)
     });
     Some(quote! {
-        const ANCESTORS: &'static [#krate::EventType] = #krate::__private::ancestors::<#ident>();
+        const ANCESTORS: &'static [#krate::EventType] = #krate::__private::ancestors::<Self>();
         fn decode_stored(
             event_type: &str,
             payload: &#krate::Payload,
         ) -> ::core::result::Result<Self, #krate::DecodeError> {
-            match #krate::__private::ancestor_index::<#ident>(event_type) {
+            match #krate::__private::ancestor_index::<Self>(event_type) {
                 #(#decoders)*
                 _ => payload.decode(),
             }
@@ -39,16 +38,15 @@ pub(super) fn decoding(event: &Event) -> Option<TokenStream> {
 fn decoder(event: &Event, upcast: &Upcast) -> TokenStream {
     let span = place(&upcast.source);
     let krate = event.options.naming.krate.at(span);
-    let ident = &event.item.ident;
     match (&upcast.source, &upcast.with) {
         (Source::Type(old), None) => {
-            quote_spanned!(span=> #krate::__private::upcast::<#old, #ident>(event_type, payload))
+            quote_spanned!(span=> #krate::__private::upcast::<#old, Self>(event_type, payload))
         }
         (Source::Type(old), Some(with)) => quote_spanned! {span=>
-            #krate::__private::upcast_with::<#old, #ident, _>(event_type, payload, #with)
+            #krate::__private::upcast_with::<#old, Self, _>(event_type, payload, #with)
         },
         (Source::Name(_), with) => quote_spanned! {span=>
-            #krate::__private::upcast_json::<#ident, _>(payload, #with)
+            #krate::__private::upcast_json::<Self, _>(payload, #with)
         },
     }
 }
@@ -87,10 +85,10 @@ pub(super) fn ancestry(event: &Event) -> TokenStream {
     quote! {
         #[automatically_derived]
         impl #krate::__private::Ancestor for #ident {
-            type Line<D: #krate::__private::Depth> = #krate::__private::LineOf<#ident, D>;
+            type Line<D: #krate::__private::Depth> = #krate::__private::Left<D>;
         }
         #[automatically_derived]
-        impl<D: #krate::__private::Depth> #krate::__private::Descends<D> for #ident {
+        impl<D: #krate::__private::Depth> #krate::__private::Line<#ident> for #krate::__private::Left<D> {
             const ANCESTORS: &'static [#krate::EventType] = &[#(#ancestors),*];
         }
         #(#older)*

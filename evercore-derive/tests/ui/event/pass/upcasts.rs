@@ -78,11 +78,14 @@ macro_rules! chain {
 #[event]
 struct V0 {}
 
-chain!(V0 V1 V2 V3 V4 V5 V6 V7 V8 V9 V10 V11 V12 V13 V14 V15 V16 V17 V18 V19 V20);
+chain! {
+    V0 V1 V2 V3 V4 V5 V6 V7 V8 V9 V10 V11 V12 V13 V14 V15 V16
+    V17 V18 V19 V20 V21 V22 V23 V24 V25 V26 V27 V28 V29 V30 V31 V32
+}
 
 fn main() {
     let names: Vec<_> = UserCreated::ANCESTORS.iter().map(|ancestor| ancestor.name).collect();
     assert_eq!(names, ["UserCreated", "UserImported", "UserAdded", "UserMade"]);
-    assert!(EventType::of::<V20>().is_named("V0"));
+    assert!(EventType::of::<V32>().is_named("V0"));
     assert!(!matches!(UserEvent::Ignored, UserEvent::UserCreated(_)));
 }
