@@ -302,8 +302,8 @@ pub fn aggregate(input: TokenStream) -> TokenStream {
 /// type: it names the aggregate, the sequence and the stored type, and its sources end with what the function said.
 ///
 /// An older form may have older forms in turn, up to 32 generations: what the first one wrote goes through all steps.
-/// An older form is made by [`macro@event`]; an event of an enum or one that implements `Event` by hand is upcast by its
-/// name. It is an event like others where its own type is asked for. Whoever asks for the newest gets all: loads,
+/// An older form is made by [`macro@event`], and a [`macro@state_event`] becomes one of these: its fields need not be
+/// fields of the state any more. A type that implements `Event` by hand is upcast by its name. It is an event like others where its own type is asked for. Whoever asks for the newest gets all: loads,
 /// `decode` and `decode_event` of a stored event, and filters, which find the names of older forms as they find aliases.
 /// What is stored is never rewritten.
 ///

@@ -81,7 +81,8 @@ pub trait Apply<E> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an event of `{A}`",
     label = "not listed by `{A}`",
-    note = "add it to `#[aggregate(events(…))]` on `{A}`"
+    note = "add it to `#[aggregate(events(…))]` on `{A}`",
+    note = "an older form, which another event upcasts, is a plain `#[event]`: the newer one is listed and applied"
 )]
 pub trait EventOf<A>: Event {
     /// The place of this type in the aggregate's [`EVENTS`](Aggregate::EVENTS).
