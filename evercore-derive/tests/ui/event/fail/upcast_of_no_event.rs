@@ -1,4 +1,4 @@
-use evercore::event;
+use evercore::{Aggregate, Apply, event, registry};
 
 struct UserCreatedV1 {
     name: String,
@@ -14,5 +14,15 @@ impl From<UserCreatedV1> for UserCreated {
         Self { name: old.name }
     }
 }
+
+#[derive(Default, Aggregate)]
+#[aggregate(events(UserCreated), snapshot = off)]
+struct User {}
+
+impl Apply<UserCreated> for User {
+    fn apply(&mut self, _event: &UserCreated) {}
+}
+
+registry!(Domain { User });
 
 fn main() {}
