@@ -296,16 +296,16 @@ pub fn aggregate(input: TokenStream) -> TokenStream {
 /// |---|---|---|
 /// | `Old` | an event | `impl From<Old> for New` |
 /// | `Old with path` | an event, and it may fail | a function from `Old` to `Result<New, E>` |
-/// | `"name" with path` | the JSON that is stored under this name | a function from `serde_json::Value` to `Result<New, E>` |
+/// | `"name" with path` | the JSON stored under this name | a function from `serde_json::Value` to `Result<New, E>` |
 ///
 /// `E` is an error, a `String` or a `&str`. A failure is `Error::Decode`, as for an event that has not the shape of its
 /// type: it names the aggregate, the sequence and the stored type, and its sources end with what the function said.
 ///
 /// An older form may have older forms in turn, up to 32 generations: what the first one wrote goes through all steps.
-/// An older form is made by [`macro@event`], and a [`macro@state_event`] becomes one of these: its fields need not be
-/// fields of the state any more. A type that implements `Event` by hand is upcast by its name. It is an event like others where its own type is asked for. Whoever asks for the newest gets all: loads,
-/// `decode` and `decode_event` of a stored event, and filters, which find the names of older forms as they find aliases.
-/// What is stored is never rewritten.
+/// It is made by [`macro@event`], and a [`macro@state_event`] becomes one of these: its fields need not be fields of the
+/// state any more. A type that implements `Event` by hand is upcast by its name. Whoever asks for the newest form gets
+/// all: loads, `decode` and `decode_event` of a stored event, and filters, which find the names of older forms as they
+/// find aliases. What is stored is never rewritten.
 ///
 /// These are errors of the compiler: a missing step, a chain that goes round, and two types for one stored name, be it
 /// in one chain or in an aggregate, such as an older form that is listed beside the newer one.

@@ -81,7 +81,7 @@ pub const fn check_upcast<E: Event>(index: usize) {
                 .with(E::NAME)
                 .with("` is upcast to itself, by way of `")
                 .with(ancestor.name)
-                .with("`: upcasting leads from older forms to newer ones, so take one `upcasts(…)` of this round out");
+                .with("`: upcasting leads from older forms to newer ones, so take an `upcasts(…)` of this round out");
             panic!("{}", message.text());
         }
         return;
