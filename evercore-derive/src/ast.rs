@@ -26,6 +26,10 @@ impl<'a> Aggregate<'a> {
     pub(crate) fn events(&self) -> &[Path] {
         self.options.events.as_deref().unwrap_or_default()
     }
+
+    pub(crate) fn ignored(&self) -> &[LitStr] {
+        self.options.ignores.as_deref().unwrap_or_default()
+    }
 }
 
 /// A type under `#[event]`.
@@ -39,11 +43,52 @@ pub(crate) struct Event {
 }
 
 impl Event {
+    pub(crate) fn upcasts(&self) -> &[Upcast] {
+        self.options.upcasts.as_deref().unwrap_or_default()
+    }
+
     pub(crate) fn new(mut item: DeriveInput, options: EventOptions) -> Self {
         let state_attributes = fields_mut(&mut item).map(take_state_attributes).collect();
         let doubles = item.attrs.extract_if(.., |attribute| is_event_attribute(attribute)).collect();
         Self { item, options, state_attributes, doubles }
     }
+}
+
+/// An older form of an event, in `upcasts(…)`: `Old`, `Old with path`, or `"name" with path`.
+pub(crate) struct Upcast {
+    pub(crate) source: Source,
+    pub(crate) with: Option<Path>,
+}
+
+/// What an event is made from.
+pub(crate) enum Source {
+    /// Another event.
+    Type(Path),
+    /// What is stored under a name that no type has any more.
+    Name(LitStr),
+}
+
+impl Parse for Upcast {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let source = if input.peek(LitStr) {
+            Source::Name(input.parse()?)
+        } else {
+            Source::Type(input.call(Path::parse_mod_style)?)
+        };
+        let with = input.parse::<Option<keyword::with>>()?;
+        if with.is_some() && input.peek(LitStr) {
+            return Err(input.error("expected the path of a function, without quotes"));
+        }
+        let with = with.map(|_| input.parse()).transpose()?;
+        if with.is_none() && !input.is_empty() && !input.peek(Token![,]) {
+            return Err(input.error("expected `with path::to::function`, or a comma"));
+        }
+        Ok(Self { source, with })
+    }
+}
+
+mod keyword {
+    syn::custom_keyword!(with);
 }
 
 /// A type under `#[state_event(…)]`.

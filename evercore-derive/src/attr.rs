@@ -5,11 +5,16 @@ use std::fmt::Display;
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::{
-    Attribute, Expr, ExprPath, Ident, Lit, LitInt, LitStr, Meta, Path, Token, ext::IdentExt, parse::Parser,
+    Attribute, Expr, ExprPath, Ident, Lit, LitInt, LitStr, Meta, Path, Token,
+    ext::IdentExt,
+    parse::{ParseStream, Parser},
     punctuated::Punctuated,
 };
 
-use crate::{ast, path::Krate};
+use crate::{
+    ast::{self, Upcast},
+    path::Krate,
+};
 
 /// The mistakes found so far.
 #[derive(Default)]
@@ -76,6 +81,7 @@ impl Naming {
 pub(crate) struct AggregateOptions {
     pub(crate) naming: Naming,
     pub(crate) events: Option<Vec<Path>>,
+    pub(crate) ignores: Option<Vec<LitStr>>,
     pub(crate) snapshot: Option<ExprPath>,
     pub(crate) snapshot_every: Option<LitInt>,
     pub(crate) snapshot_version: Option<LitInt>,
@@ -99,6 +105,8 @@ impl AggregateOptions {
         let path = option.path();
         if path.is_ident("events") {
             set(&mut self.events, option, listed(option), errors);
+        } else if path.is_ident("ignores") {
+            set(&mut self.ignores, option, ignored(option), errors);
         } else if path.is_ident("snapshot") {
             set(&mut self.snapshot, option, keyword(option, "off"), errors);
         } else if path.is_ident("snapshot_every") {
@@ -110,7 +118,7 @@ impl AggregateOptions {
         } else if !self.naming.read(option, errors) {
             errors.at(
                 path,
-                "unknown option: `#[aggregate(…)]` knows `events`, `snapshot_every`, `snapshot`, \
+                "unknown option: `#[aggregate(…)]` knows `events`, `ignores`, `snapshot_every`, `snapshot`, \
                  `snapshot_version`, `validate`, `name`, `alias` and `crate`",
             );
         }
@@ -121,6 +129,7 @@ impl AggregateOptions {
 #[derive(Default)]
 pub(crate) struct EventOptions {
     pub(crate) naming: Naming,
+    pub(crate) upcasts: Option<Vec<Upcast>>,
     pub(crate) derive: Option<ExprPath>,
 }
 
@@ -135,10 +144,12 @@ impl EventOptions {
         for option in metas {
             if option.path().is_ident("derive") {
                 set(&mut options.derive, option, keyword(option, "none"), errors);
+            } else if option.path().is_ident("upcasts") {
+                set(&mut options.upcasts, option, upcasts(option), errors);
             } else if !options.naming.read(option, errors) {
                 errors.at(
                     option.path(),
-                    "unknown option: an event knows `name`, `alias`, `derive` and `crate`",
+                    "unknown option: an event knows `name`, `alias`, `upcasts`, `derive` and `crate`",
                 );
             }
         }
@@ -222,6 +233,29 @@ fn listed(option: &Meta) -> syn::Result<Vec<Path>> {
         ));
     };
     list.parse_args_with(ast::paths)
+}
+
+fn ignored(option: &Meta) -> syn::Result<Vec<LitStr>> {
+    let Meta::List(list) = option else {
+        return Err(syn::Error::new_spanned(
+            option,
+            "write the stored names in parentheses: `ignores(\"First\", \"Second\")`",
+        ));
+    };
+    let name = |input: ParseStream<'_>| input.parse().and_then(|value| text(&value));
+    let names = |input: ParseStream<'_>| Punctuated::<LitStr, Token![,]>::parse_terminated_with(input, name);
+    Ok(list.parse_args_with(names)?.into_iter().collect())
+}
+
+fn upcasts(option: &Meta) -> syn::Result<Vec<Upcast>> {
+    let Meta::List(list) = option else {
+        return Err(syn::Error::new_spanned(
+            option,
+            "write the older forms in parentheses: `upcasts(UserCreatedV1)`",
+        ));
+    };
+    let upcasts = list.parse_args_with(Punctuated::<Upcast, Token![,]>::parse_terminated)?;
+    Ok(upcasts.into_iter().collect())
 }
 
 fn value(option: &Meta) -> syn::Result<&Expr> {

@@ -5,7 +5,7 @@ use quote::ToTokens;
 use syn::{Data, DeriveInput, Fields, LitInt, LitStr, Path};
 
 use crate::{
-    ast::{Aggregate, Event, Registry, StateEvent, StateField, last_ident},
+    ast::{Aggregate, Event, Registry, Source, StateEvent, StateField, last_ident, stored_name},
     attr::{AggregateOptions, Errors, Naming},
 };
 
@@ -16,6 +16,7 @@ pub(crate) fn aggregate(aggregate: &Aggregate<'_>, errors: &mut Errors) {
     plain_struct(aggregate.item, "an aggregate", errors);
     naming(&aggregate.options.naming, errors);
     events(aggregate, errors);
+    ignored(aggregate, errors);
     snapshots(&aggregate.options, errors);
 }
 
@@ -60,6 +61,7 @@ pub(crate) fn registry(registry: &Registry, errors: &mut Errors) {
 fn base_event(event: &Event, errors: &mut Errors) {
     plain_struct(&event.item, "an event", errors);
     naming(&event.options.naming, errors);
+    upcasts(event, errors);
     for attribute in &event.doubles {
         errors.at(attribute, "a type is made an event once: `#[event]` or `#[state_event(…)]`");
     }
@@ -77,8 +79,13 @@ fn plain_struct(item: &DeriveInput, what: &str, errors: &mut Errors) {
 }
 
 fn naming(naming: &Naming, errors: &mut Errors) {
+    names(naming.name.iter().chain(&naming.aliases), errors);
+}
+
+/// Names of one list, each of which stands there once.
+fn names<'a>(names: impl Iterator<Item = &'a LitStr>, errors: &mut Errors) {
     let mut known: Vec<&LitStr> = Vec::new();
-    for name in naming.name.iter().chain(&naming.aliases) {
+    for name in names {
         let text = name.value();
         if text.is_empty() {
             errors.at(name, "a name must not be empty");
@@ -90,6 +97,59 @@ fn naming(naming: &Naming, errors: &mut Errors) {
             errors.at(name, "this name is given twice");
         }
         known.push(name);
+    }
+}
+
+fn upcasts(event: &Event, errors: &mut Errors) {
+    let own = stored_name(&event.options.naming, &event.item.ident);
+    let mut stored = vec![&own];
+    stored.extend(&event.options.naming.aliases);
+    let mut types: Vec<&Path> = Vec::new();
+    for upcast in event.upcasts() {
+        match &upcast.source {
+            Source::Type(path) if types.contains(&path) => {
+                errors.at(path, format!("`{}` is listed twice", text(path)));
+            }
+            Source::Type(path) if path.is_ident(&event.item.ident) || path.is_ident("Self") => errors.at(
+                path,
+                "an event is no older form of itself: keep the old shape as a type of its own, with the old name",
+            ),
+            Source::Type(path) => types.push(path),
+            Source::Name(name) if upcast.with.is_none() => errors.at(
+                name,
+                format!(
+                    "a name says nothing about what is stored: write `{} with path` and the function that makes \
+                     the event of the stored JSON",
+                    name.token()
+                ),
+            ),
+            Source::Name(name) if stored.contains(&name) => errors.at(
+                name,
+                "this is a name of the event itself: stored events tell older forms by their names, so give the \
+                 event another with `name = \"…\"`",
+            ),
+            Source::Name(_) => {}
+        }
+    }
+    let sources = event.upcasts().iter().filter_map(|upcast| match &upcast.source {
+        Source::Name(name) => Some(name),
+        Source::Type(_) => None,
+    });
+    names(sources, errors);
+}
+
+fn ignored(aggregate: &Aggregate<'_>, errors: &mut Errors) {
+    names(aggregate.ignored().iter(), errors);
+    let variant =
+        aggregate.events().iter().find(|path| last_ident(path).is_some_and(|last| last == "Ignored"));
+    if let Some(path) = variant
+        && !aggregate.ignored().is_empty()
+    {
+        errors.at(
+            path,
+            "with `ignores(…)` the variant `Ignored` stands for the events that are passed over: \
+             bring this type into scope under another name with `use … as …`",
+        );
     }
 }
 

@@ -21,6 +21,7 @@ pub(crate) fn aggregate(mut aggregate: Aggregate<'_>, errors: Errors) -> TokenSt
         return tokens;
     }
     aggregate.options.validate = None;
+    aggregate.options.ignores = None;
     aggregate.options.events = aggregate.options.events.map(without_doubles);
     let krate = &aggregate.options.naming.krate;
     tokens.extend(expand::aggregate_with(&aggregate, &quote!(#krate::Snapshots::off())));
@@ -28,7 +29,8 @@ pub(crate) fn aggregate(mut aggregate: Aggregate<'_>, errors: Errors) -> TokenSt
     tokens
 }
 
-pub(crate) fn event(event: &Event, errors: Errors) -> TokenStream {
+pub(crate) fn event(event: &mut Event, errors: Errors) -> TokenStream {
+    event.options.upcasts = None;
     let mut tokens = errors.into_tokens();
     if is_generic(&event.item) || matches!(event.item.data, Data::Union(_)) {
         event.item.to_tokens(&mut tokens);
@@ -38,8 +40,8 @@ pub(crate) fn event(event: &Event, errors: Errors) -> TokenStream {
     tokens
 }
 
-pub(crate) fn state_event(event: &StateEvent, errors: Errors) -> TokenStream {
-    let mut tokens = self::event(&event.event, errors);
+pub(crate) fn state_event(event: &mut StateEvent, errors: Errors) -> TokenStream {
+    let mut tokens = self::event(&mut event.event, errors);
     if let Some(state) = &event.state
         && !is_generic(&event.event.item)
     {
@@ -79,6 +81,7 @@ fn without_events(aggregate: &Aggregate<'_>) -> TokenStream {
             const SNAPSHOTS: #krate::Snapshots<Self> = #krate::Snapshots::off();
             fn decode_event(
                 _: usize,
+                _: &str,
                 _: &#krate::Payload,
             ) -> ::core::result::Result<Self::Event, #krate::DecodeError> {
                 ::core::unreachable!()

@@ -78,6 +78,7 @@ mod tests;
 /// | Option | Effect | Without it |
 /// |---|---|---|
 /// | `events(First, Second)` | the events of this aggregate; required | |
+/// | `ignores("First", "Second")` | stored events of these names are passed over, see below | |
 /// | `name = "…"` | the name that is stored, 1 to 255 bytes | the name of the struct |
 /// | `alias = "…"` | a name that was stored in the past; repeatable | |
 /// | `snapshot_every = N` | a snapshot of the state after every N events | `Snapshots::DEFAULT_EVERY` |
@@ -101,14 +102,51 @@ mod tests;
 /// `snapshot_version`. Count `snapshot_version` up when something changes that the fingerprint does not see: what
 /// `apply` does, or the fields of a type that the state contains. Then all events are replayed, once.
 ///
+/// # Events that are of no interest any more
+///
+/// What is stored stays, and an event that is stored and not listed is an error when its aggregate is loaded. To let
+/// an event type go, take it out of `events(…)`, delete it, and say under which names it is stored:
+///
+/// ```
+/// use evercore::{Aggregate, state_event};
+///
+/// #[derive(Default, Aggregate)]
+/// #[aggregate(events(UserCreated), ignores("PasswordHintGiven", "HintGiven"), snapshot = off)]
+/// pub struct User {
+///     name: String,
+/// }
+///
+/// #[state_event(User)]
+/// pub struct UserCreated {
+///     name: String,
+/// }
+///
+/// fn greeting(event: UserEvent) -> Option<String> {
+///     match event {
+///         UserEvent::UserCreated(created) => Some(format!("hello {}", created.name)),
+///         UserEvent::Ignored => None,
+///     }
+/// }
+///
+/// assert_eq!(greeting(UserEvent::Ignored), None);
+/// ```
+///
+/// A load passes over them: they count in the sequence and leave the state alone. Where the log is read, they come
+/// as before, because filters are not affected, and are decoded as the variant `Ignored`, which the enum has for
+/// them: what they contain is not looked at. They are not written: `ctx.publish` refuses them as unknown.
+///
+/// The names are the stored ones, those of aliases too. None of them is a name of a listed event, an alias or an older
+/// form of one.
+///
 /// # What is generated
 ///
 /// * `impl Aggregate for User`,
 /// * `enum UserEvent` with one variant for each event, named like the event, as visible as the struct; it is
-///   `Debug`, `Clone`, and `From` each event,
+///   `Debug`, `Clone`, and `From` each event. With `ignores(…)` it has the variant `Ignored` besides,
 /// * `impl EventOf<User>` for each event: what allows `ctx.apply(&mut user, event)`,
 /// * `impl SnapshotAggregate for User`, unless `snapshot = off`,
-/// * a check that no two events have a name or alias in common, which is an error at the second one.
+/// * a check that no two events have a name or alias in common, their older forms included, which is an error at the
+///   second one.
 #[proc_macro_derive(Aggregate, attributes(aggregate))]
 pub fn aggregate(input: TokenStream) -> TokenStream {
     aggregate_inner(input.into()).into()
@@ -146,6 +184,7 @@ pub fn aggregate(input: TokenStream) -> TokenStream {
 /// |---|---|---|
 /// | `name = "…"` | the name that is stored, 1 to 255 bytes | the name of the struct |
 /// | `alias = "…"` | a name that was stored in the past; repeatable | |
+/// | `upcasts(Old, …)` | older forms that become this event when they are read, see below | |
 /// | `derive = none` | derives nothing | derives what is missing |
 /// | `crate = "path"` | where the library is | `::evercore` |
 ///
@@ -178,7 +217,98 @@ pub fn aggregate(input: TokenStream) -> TokenStream {
 ///
 /// * A new field is an `Option`, or has `#[serde(default)]` or `#[serde(default = "path")]`.
 /// * A field that is no longer needed is taken out: what older events say of it is passed over.
-/// * A change of meaning or type is a new event type. The old one stays, for what happened before.
+/// * A change of meaning or type is a new event type, which upcasts the old one.
+///
+/// # Upcasting
+///
+/// Where serde's attributes do not suffice, the old shape stays, as a type of its own that keeps the stored name. The
+/// new shape takes another name, and says what it is made from. The aggregate lists the newest form alone, and only
+/// that one needs `Apply`:
+///
+/// ```
+/// use evercore::{Aggregate, event, state_event};
+/// use serde_json::Value;
+///
+/// #[event(name = "UserCreated")]
+/// pub struct UserCreatedV1 {
+///     pub name: String,
+/// }
+///
+/// #[event(name = "UserCreated.v2", upcasts(UserCreatedV1))]
+/// pub struct UserCreatedV2 {
+///     pub first: String,
+///     pub last: String,
+/// }
+///
+/// impl From<UserCreatedV1> for UserCreatedV2 {
+///     fn from(old: UserCreatedV1) -> Self {
+///         let (first, last) = old.name.split_once(' ').unwrap_or((&old.name, ""));
+///         Self { first: first.into(), last: last.into() }
+///     }
+/// }
+///
+/// #[event]
+/// pub struct UserImported {
+///     pub line: String,
+/// }
+///
+/// #[state_event(
+///     User,
+///     name = "UserCreated.v3",
+///     upcasts(UserCreatedV2, UserImported with UserCreated::imported, "UserAdded" with added),
+/// )]
+/// pub struct UserCreated {
+///     pub sorted_as: String,
+/// }
+///
+/// impl From<UserCreatedV2> for UserCreated {
+///     fn from(old: UserCreatedV2) -> Self {
+///         Self { sorted_as: format!("{}, {}", old.last, old.first) }
+///     }
+/// }
+///
+/// impl UserCreated {
+///     fn imported(old: UserImported) -> Result<Self, String> {
+///         let name = old.line.split(';').nth(2).ok_or("the line has no third field")?;
+///         Ok(Self { sorted_as: name.into() })
+///     }
+/// }
+///
+/// fn added(old: Value) -> Result<UserCreated, serde_json::Error> {
+///     serde_json::from_value(old["user"].clone())
+/// }
+///
+/// #[derive(Default, Aggregate)]
+/// #[aggregate(events(UserCreated), snapshot = off)]
+/// pub struct User {
+///     sorted_as: String,
+/// }
+///
+/// let stored = evercore::Payload::new(evercore::Codec::JSON, br#"{"name":"Ada Lovelace"}"#.to_vec());
+/// let UserEvent::UserCreated(event) = User::decode_event(0, "UserCreated", &stored)?;
+/// assert_eq!(event.sorted_as, "Lovelace, Ada");
+/// # Ok::<(), evercore::DecodeError>(())
+/// ```
+///
+/// `upcasts(…)` stands once and lists any number of older forms:
+///
+/// | Form | What it is made from | What is needed |
+/// |---|---|---|
+/// | `Old` | an event | `impl From<Old> for New` |
+/// | `Old with path` | an event, and it may fail | a function from `Old` to `Result<New, E>` |
+/// | `"name" with path` | the JSON stored under this name | a function from `serde_json::Value` to `Result<New, E>` |
+///
+/// `E` is an error, a `String` or a `&str`. A failure is `Error::Decode`, as for an event that has not the shape of its
+/// type: it names the aggregate, the sequence and the stored type, and its sources end with what the function said.
+///
+/// An older form may have older forms in turn, up to 32 generations: what the first one wrote goes through all steps.
+/// It is made by [`macro@event`], and a [`macro@state_event`] becomes one of these: its fields need not be fields of the
+/// state any more. A type that implements `Event` by hand is upcast by its name. Whoever asks for the newest form gets
+/// all: loads, `decode` and `decode_event` of a stored event, and filters, which find the names of older forms as they
+/// find aliases. What is stored is never rewritten.
+///
+/// These are errors of the compiler: a missing step, a chain that goes round, and two types for one stored name, be it
+/// in one chain or in an aggregate, such as an older form that is listed beside the newer one.
 ///
 /// # What is generated
 ///
@@ -346,9 +476,9 @@ fn event_inner(arguments: TokenStream2, item: TokenStream2) -> TokenStream2 {
     let Some(item) = errors.take(syn::parse2(item.clone())) else {
         return fallback::other_item(item, errors);
     };
-    let event = Event::new(item, EventOptions::read(arguments, &mut errors));
+    let mut event = Event::new(item, EventOptions::read(arguments, &mut errors));
     check::event(&event, &mut errors);
-    if errors.is_empty() { expand::event(&event) } else { fallback::event(&event, errors) }
+    if errors.is_empty() { expand::event(&event) } else { fallback::event(&mut event, errors) }
 }
 
 fn state_event_inner(arguments: TokenStream2, item: TokenStream2) -> TokenStream2 {
@@ -357,9 +487,9 @@ fn state_event_inner(arguments: TokenStream2, item: TokenStream2) -> TokenStream
         return fallback::other_item(item, errors);
     };
     let options = StateEventOptions::read(arguments, &mut errors);
-    let event = StateEvent::new(item, options, &mut errors);
+    let mut event = StateEvent::new(item, options, &mut errors);
     check::state_event(&event, &mut errors);
-    if errors.is_empty() { expand::state_event(&event) } else { fallback::state_event(&event, errors) }
+    if errors.is_empty() { expand::state_event(&event) } else { fallback::state_event(&mut event, errors) }
 }
 
 fn registry_inner(input: TokenStream2) -> TokenStream2 {

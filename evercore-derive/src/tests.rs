@@ -54,6 +54,15 @@ fn aggregate_without_snapshots() {
 }
 
 #[test]
+fn aggregate_that_ignores() {
+    let tokens = aggregate_inner(quote! {
+        #[aggregate(events(Opened), ignores("closed", "locked"), snapshot = off)]
+        struct Account;
+    });
+    assert_expansion!("aggregate_that_ignores", tokens);
+}
+
+#[test]
 fn event() {
     let tokens = event_inner(
         quote!(),
@@ -76,6 +85,22 @@ fn event_with_options() {
         },
     );
     assert_expansion!("event_with_options", tokens);
+}
+
+#[test]
+fn event_that_upcasts() {
+    let tokens = event_inner(
+        quote!(
+            name = "user-created.3",
+            upcasts(v2::UserCreated, Imported with UserCreated::imported, "added" with added)
+        ),
+        quote!(
+            pub struct UserCreated {
+                pub name: String,
+            }
+        ),
+    );
+    assert_expansion!("event_that_upcasts", tokens);
 }
 
 #[test]

@@ -3,7 +3,10 @@
 use std::{fmt, iter};
 
 use crate::{
-    DecodeError, Event, EventInfo, InvalidText, Payload, snapshot::Snapshots, text::Text, unique::name_bits,
+    DecodeError, Event, EventInfo, InvalidText, Payload,
+    snapshot::Snapshots,
+    text::Text,
+    unique::{goes_round, name_bits},
 };
 
 /// Why a state was refused by the `validate` function of its aggregate.
@@ -28,15 +31,20 @@ pub trait Aggregate: Default + Send + Sync + 'static {
     /// The events of this aggregate.
     const EVENTS: &'static [EventType];
 
+    /// Names of stored events that are passed over.
+    const IGNORED: &'static [&'static str] = &[];
+
     /// Whether and when snapshots are taken.
     const SNAPSHOTS: Snapshots<Self>;
 
-    /// Decodes an event whose type is the one at `index` of [`EVENTS`](Self::EVENTS).
+    /// Decodes an event whose type is the one at `index` of [`EVENTS`](Self::EVENTS), stored under the name
+    /// `event_type`: its own, an alias, or that of an older form, which is upcast. The index after the last is
+    /// that of the [events that are passed over](Self::IGNORED), which all become one variant.
     ///
     /// # Errors
     ///
-    /// When the payload does not have the shape of that type.
-    fn decode_event(index: usize, payload: &Payload) -> Result<Self::Event, DecodeError>;
+    /// When the payload does not have the shape of that type, or cannot be upcast.
+    fn decode_event(index: usize, event_type: &str, payload: &Payload) -> Result<Self::Event, DecodeError>;
 
     /// Changes the state as the event says.
     fn apply_event(&mut self, event: &Self::Event, info: &EventInfo);
@@ -73,7 +81,8 @@ pub trait Apply<E> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an event of `{A}`",
     label = "not listed by `{A}`",
-    note = "add it to `#[aggregate(events(…))]` on `{A}`"
+    note = "add it to `#[aggregate(events(…))]` on `{A}`",
+    note = "an older form, which another event upcasts, is a plain `#[event]`: the newer one is listed and applied"
 )]
 pub trait EventOf<A>: Event {
     /// The place of this type in the aggregate's [`EVENTS`](Aggregate::EVENTS).
@@ -91,27 +100,56 @@ pub struct EventType {
     pub name: &'static str,
     /// Names that were stored in the past.
     pub aliases: &'static [&'static str],
+    /// The older forms that are upcast to it directly. They may have older forms in turn.
+    pub ancestors: &'static [Self],
     pub(crate) origin: &'static str,
-    /// A bit for each name: two types that have no bit in common have no name in common.
+    /// A bit for each name, those of older forms included: two types that have no bit in common have no name
+    /// in common. Zero for an older form, which is looked at only as a part.
     pub(crate) name_bits: u128,
 }
 
 impl EventType {
+    /// Stands for the older forms that are too many to be followed. No event has an empty name.
+    pub(crate) const END: Self = Self::named("", "");
+
     /// The description of `E`.
     #[must_use]
     pub const fn of<E: Event>() -> Self {
-        Self { name: E::NAME, aliases: E::ALIASES, origin: E::ORIGIN, name_bits: name_bits::<E>() }
+        // Of a chain that goes round, the check of `upcasts(…)` tells the user; nothing else should.
+        let ancestors = if goes_round(E::ANCESTORS) { &[] } else { E::ANCESTORS };
+        let event = Self::older::<E>(ancestors);
+        Self { name_bits: name_bits(&event), ..event }
     }
 
-    /// The name and the aliases.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
-        iter::once(self.name).chain(self.aliases.iter().copied())
+    /// The description of `E` as an older form of another.
+    pub(crate) const fn older<E: Event>(ancestors: &'static [Self]) -> Self {
+        Self { name: E::NAME, aliases: E::ALIASES, ancestors, origin: E::ORIGIN, name_bits: 0 }
     }
 
-    /// Whether events of this type are or were stored under this name.
+    /// An older form that has no Rust type.
+    pub(crate) const fn named(name: &'static str, origin: &'static str) -> Self {
+        Self { name, aliases: &[], ancestors: &[], origin, name_bits: 0 }
+    }
+
+    /// Its name, its aliases, and those of its older forms.
+    pub(crate) fn names(&self) -> Vec<&'static str> {
+        let own = iter::once(self.name).chain(self.aliases.iter().copied());
+        own.chain(self.ancestors.iter().flat_map(Self::names)).collect()
+    }
+
+    /// Whether events of this type, or older forms of it, are or were stored under this name.
     #[must_use]
     pub fn is_named(&self, name: &str) -> bool {
-        self.name == name || self.aliases.contains(&name)
+        self.name_to_store(name).is_some()
+    }
+
+    /// The name under which an event is stored that is brought under this one. An alias stands for the name; an
+    /// older form keeps its own, because the payload has its shape.
+    pub(crate) fn name_to_store(&self, name: &str) -> Option<&'static str> {
+        if self.name == name || self.aliases.contains(&name) {
+            return Some(self.name);
+        }
+        self.ancestors.iter().find_map(|ancestor| ancestor.name_to_store(name))
     }
 }
 
@@ -125,13 +163,15 @@ pub struct AggregateType {
     pub aliases: &'static [&'static str],
     /// The events that it lists.
     pub events: &'static [EventType],
+    /// Names of stored events that it passes over.
+    pub ignored: &'static [&'static str],
 }
 
 impl AggregateType {
     /// The description of `A`.
     #[must_use]
     pub const fn of<A: Aggregate>() -> Self {
-        Self { name: A::NAME, aliases: A::ALIASES, events: A::EVENTS }
+        Self { name: A::NAME, aliases: A::ALIASES, events: A::EVENTS, ignored: A::IGNORED }
     }
 
     /// Refuses names that no store can keep. The macros refuse them at compile time.
@@ -143,6 +183,13 @@ impl AggregateType {
     /// The name and the aliases.
     pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
         iter::once(self.name).chain(self.aliases.iter().copied())
+    }
+
+    /// Which event is stored under this name: its place in the list, or the place after the last for all
+    /// events that are passed over.
+    pub(crate) fn event_index(&self, name: &str) -> Option<usize> {
+        let listed = self.events.iter().position(|listed| listed.is_named(name));
+        listed.or_else(|| self.ignored.contains(&name).then_some(self.events.len()))
     }
 
     /// Whether aggregates of this type are or were stored under this name.

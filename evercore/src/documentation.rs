@@ -36,4 +36,8 @@ pub mod decisions {
     pub mod _0015_an_index_of_types_on_sqlite {}
     #[doc = include_str!("../docs/decisions/0016-a-checkpoint-does-not-wait-for-the-disk.md")]
     pub mod _0016_a_checkpoint_does_not_wait_for_the_disk {}
+    #[doc = include_str!("../docs/decisions/0017-older-forms-are-constants.md")]
+    pub mod _0017_older_forms_are_constants {}
+    #[doc = include_str!("../docs/decisions/0018-ignored-events-are-a-variant.md")]
+    pub mod _0018_ignored_events_are_a_variant {}
 }

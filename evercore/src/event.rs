@@ -5,7 +5,10 @@ use std::{fmt, sync::Arc};
 use chrono::{DateTime, Utc};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{AggregateId, Error, Metadata, Payload, Position, Registry, Result, Sequence, engine::Timestamp};
+use crate::{
+    AggregateId, DecodeError, Error, EventType, Metadata, Payload, Position, Registry, Result, Sequence,
+    engine::Timestamp,
+};
 
 /// Something that happened to an aggregate; made from a plain struct by `#[event]` or `#[state_event]`.
 ///
@@ -24,6 +27,17 @@ pub trait Event: fmt::Debug + Clone + Serialize + DeserializeOwned + Send + Sync
     /// Tells apart two types of one name; written by the macros.
     #[doc(hidden)]
     const ORIGIN: &'static str = "";
+
+    /// The older forms that are upcast; written by the macros.
+    #[doc(hidden)]
+    const ANCESTORS: &'static [EventType] = &[];
+
+    /// Decodes what is stored under one of the names; written by the macros.
+    #[doc(hidden)]
+    fn decode_stored(event_type: &str, payload: &Payload) -> Result<Self, DecodeError> {
+        let _ = event_type;
+        payload.decode()
+    }
 }
 
 /// What is known about an event besides what happened.
@@ -155,33 +169,35 @@ impl RecordedEvent {
     /// Decodes the event as one of an aggregate (`UserEvent`) or of a registry (`DomainEvent`).
     ///
     /// An event of another aggregate is an error here, because a filter should have held it back; where others
-    /// are to be passed over, [`R::decode(&event)`](Registry::decode) answers `None` for them.
+    /// are to be passed over, [`R::decode(&event)`](Registry::decode) answers `None` for them. An older form is
+    /// upcast. An event that its aggregate [ignores](macro@crate::Aggregate#events-that-are-of-no-interest-any-more)
+    /// is the variant `Ignored`.
     ///
     /// # Errors
     ///
     /// [`Error::UnknownEventType`] when its aggregate type or event type is not one of `R`, and
-    /// [`Error::Decode`] when its payload does not have the shape of its type.
+    /// [`Error::Decode`] when its payload does not have the shape of its type, or cannot be upcast.
     pub fn decode<R: Registry>(&self) -> Result<R::Event> {
         R::decode(self)?.ok_or_else(|| self.unknown())
     }
 
-    /// Decodes the event if it is an `E`, by name or alias.
+    /// Decodes the event if it is an `E`, by name or alias, or an older form that is upcast to `E`.
     ///
     /// # Errors
     ///
-    /// [`Error::Decode`] when its payload does not have the shape of `E`.
+    /// [`Error::Decode`] when its payload does not have the shape of its type, or cannot be upcast.
     pub fn decode_event<E: Event>(&self) -> Result<Option<E>> {
-        if E::NAME != self.event_type() && !E::ALIASES.contains(&self.event_type()) {
+        if !const { EventType::of::<E>() }.is_named(&self.event_type) {
             return Ok(None);
         }
-        self.payload.decode().map(Some).map_err(|source| self.undecodable(source))
+        E::decode_stored(&self.event_type, &self.payload).map(Some).map_err(|source| self.undecodable(source))
     }
 
     pub(crate) fn unknown(&self) -> Error {
         Error::unknown_event_type(&self.aggregate_type, self.aggregate_id, self.sequence(), &self.event_type)
     }
 
-    pub(crate) fn undecodable(&self, source: crate::DecodeError) -> Error {
+    pub(crate) fn undecodable(&self, source: DecodeError) -> Error {
         Error::decode(&self.aggregate_type, self.aggregate_id, self.sequence(), &self.event_type, source)
     }
 }

@@ -76,6 +76,10 @@
 //! [`#[event]`](event) does is said by [`Apply`]. What does not fit together does not compile: an event that no
 //! aggregate lists, a field that the state does not have, two events of one name.
 //!
+//! What is stored stays as it was written, and events change over the years: an old shape is a type that the new
+//! one [upcasts](macro@event#upcasting), and what is of no interest any more is
+//! [ignored](macro@Aggregate#events-that-are-of-no-interest-any-more).
+//!
 //! # The unit of work
 //!
 //! [`EventStore::begin`] gives a [`Context`]: it creates and loads aggregates as [`StateAggregate`]s, applies
@@ -161,6 +165,7 @@ mod time;
 mod type_cache;
 mod unique;
 mod unit;
+mod upcast;
 mod waiting;
 
 pub use self::{
@@ -175,7 +180,7 @@ pub use self::{
     natural_key::NaturalKey,
     once::OnceUnit,
     options::EventOptions,
-    payload::{Codec, DecodeError, Payload},
+    payload::{Codec, DecodeError, Payload, UpcastError},
     raw::{History, RawEvent, RecordedSnapshot},
     receipt::{Committed, Receipt, WrittenAggregate},
     registry::{RegisteredTypes, Registry},

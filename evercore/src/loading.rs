@@ -192,16 +192,12 @@ impl EventStore {
                 let problem = format!("event {expected} is missing, {} comes instead", event.sequence);
                 return Err(Error::Damaged { aggregate: aggregate.reference(), problem });
             }
-            let index = match aggregate.binding.index(event.event_type) {
-                Some(index) => index,
-                None => self.late_index(aggregate, &event).await?,
+            let (index, event_type) = match aggregate.binding.event(event.event_type) {
+                Some(found) => found,
+                None => self.late_event(aggregate, &event).await?,
             };
-            let type_id = event.event_type;
             let (info, payload) = open(event)?;
-            let decoded = A::decode_event(index, &payload).map_err(|source| {
-                // As it is stored, which may be an alias.
-                let stored = self.types().event_name(type_id);
-                let event_type = stored.as_deref().unwrap_or(A::EVENTS[index].name);
+            let decoded = A::decode_event(index, event_type, &payload).map_err(|source| {
                 Error::decode(A::NAME, aggregate.id.untyped(), info.sequence, event_type, source)
             })?;
             aggregate.replay_event(&decoded, &info);
@@ -209,18 +205,18 @@ impl EventStore {
         Ok(())
     }
 
-    /// The place of an event type in the aggregate's list, when the type was not known at first: another
-    /// process may have defined it since.
-    async fn late_index<A: Aggregate>(
+    /// Which event is stored under a type that was not known at first: another process may have defined it
+    /// since.
+    async fn late_event<A: Aggregate>(
         &self,
         aggregate: &mut StateAggregate<A>,
         event: &StoredEvent,
-    ) -> Result<usize> {
+    ) -> Result<(usize, &'static str)> {
         let name = self.event_name(event).await?;
         aggregate.binding = self.binding_to_read::<A>().await?;
         aggregate
             .binding
-            .index(event.event_type)
+            .event(event.event_type)
             .ok_or_else(|| Error::unknown_event_type(A::NAME, event.aggregate_id, event.sequence, &name))
     }
 

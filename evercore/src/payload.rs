@@ -85,6 +85,9 @@ impl fmt::Debug for Payload {
     }
 }
 
+/// Why an older form of an event could not be upcast, as the function in `upcasts(…)` says.
+pub type UpcastError = Box<dyn std::error::Error + Send + Sync>;
+
 /// Why a payload could not be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -95,4 +98,7 @@ pub enum DecodeError {
     /// It is not JSON, or not JSON of this type.
     #[error("the payload does not have the expected shape")]
     Shape(#[from] serde_json::Error),
+    /// It is of an older form, and the function in `upcasts(…)` refused it.
+    #[error("it is of an older form, which cannot be upcast")]
+    Upcast(#[source] UpcastError),
 }

@@ -4,10 +4,15 @@ use std::fmt;
 
 pub use serde;
 
-pub use crate::unique::{check_event, check_part};
 use crate::{
-    Aggregate, DecodeError, EventInfo, EventOf, EventType, Payload, RecordedEvent, Registry, Result,
-    ValidationError,
+    Aggregate, DecodeError, Event, EventInfo, EventOf, EventType, Payload, RecordedEvent, Registry, Result,
+    UpcastError, ValidationError,
+};
+pub use crate::{
+    unique::{check_event, check_ignored, check_part, check_upcast},
+    upcast::{
+        Ancestor, AncestorOf, Depth, First, Left, Line, UpcastFrom, ancestor, ancestor_named, ancestors,
+    },
 };
 
 // The bounds below are `EventOf` even where `Event` would do: a listed type that is not an event is then one
@@ -21,9 +26,45 @@ pub const fn event_type<A, E: EventOf<A>>() -> EventType {
 
 /// Decodes a listed event into the enum of its aggregate.
 pub fn decode<A: Aggregate<Event: From<E>>, E: EventOf<A>>(
+    event_type: &str,
     payload: &Payload,
 ) -> Result<A::Event, DecodeError> {
-    payload.decode::<E>().map(Into::into)
+    E::decode_stored(event_type, payload).map(Into::into)
+}
+
+/// Which of the direct older forms of an event is stored under this name, or has an older form that is.
+#[must_use]
+pub fn ancestor_index<E: Event>(event_type: &str) -> Option<usize> {
+    if event_type == E::NAME {
+        return None;
+    }
+    E::ANCESTORS.iter().position(|ancestor| ancestor.is_named(event_type))
+}
+
+/// Decodes an older form and upcasts it by `From`.
+pub fn upcast<Old: AncestorOf<New>, New: UpcastFrom<Old>>(
+    event_type: &str,
+    payload: &Payload,
+) -> Result<New, DecodeError> {
+    Old::decode_stored(event_type, payload).map(New::upcast_from)
+}
+
+/// Decodes an older form and upcasts it by a function.
+pub fn upcast_with<Old: AncestorOf<New>, New: Event, E: Into<UpcastError>>(
+    event_type: &str,
+    payload: &Payload,
+    upcast: impl FnOnce(Old) -> Result<New, E>,
+) -> Result<New, DecodeError> {
+    let old = Old::decode_stored(event_type, payload)?;
+    upcast(old).map_err(|error| DecodeError::Upcast(error.into()))
+}
+
+/// Makes an event by a function of what is stored.
+pub fn upcast_json<New: Event, E: Into<UpcastError>>(
+    payload: &Payload,
+    upcast: impl FnOnce(serde_json::Value) -> Result<New, E>,
+) -> Result<New, DecodeError> {
+    upcast(payload.decode()?).map_err(|error| DecodeError::Upcast(error.into()))
 }
 
 /// Copies a listed event into the enum of its aggregate.

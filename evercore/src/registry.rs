@@ -21,11 +21,13 @@ pub trait Registry: 'static {
     const TYPES: RegisteredTypes;
 
     /// Decodes an event of one of these aggregates; `None` when its aggregate type or its event type is not
-    /// one of them. Where that would be a mistake, [`RecordedEvent::decode`] makes an error of it.
+    /// one of them. Where that would be a mistake, [`RecordedEvent::decode`] makes an error of it. An older form
+    /// is upcast, and an event that its aggregate ignores is the variant `Ignored`.
     ///
     /// # Errors
     ///
-    /// [`Error::Decode`](crate::Error::Decode) when the payload does not have the shape of its type.
+    /// [`Error::Decode`](crate::Error::Decode) when the payload does not have the shape of its type, or cannot be
+    /// upcast.
     fn decode(event: &RecordedEvent) -> Result<Option<Self::Event>>;
 }
 
@@ -36,13 +38,13 @@ impl<A: Aggregate> Registry for A {
     const TYPES: RegisteredTypes = RegisteredTypes::Aggregate(AggregateType::of::<A>());
 
     fn decode(event: &RecordedEvent) -> Result<Option<A::Event>> {
-        if !AggregateType::of::<A>().is_named(event.aggregate_type()) {
+        let aggregate = AggregateType::of::<A>();
+        if !aggregate.is_named(event.aggregate_type()) {
             return Ok(None);
         }
-        let Some(index) = A::EVENTS.iter().position(|listed| listed.is_named(event.event_type())) else {
-            return Ok(None);
-        };
-        A::decode_event(index, event.payload()).map(Some).map_err(|source| event.undecodable(source))
+        let Some(index) = aggregate.event_index(event.event_type()) else { return Ok(None) };
+        let decoded = A::decode_event(index, event.event_type(), event.payload());
+        decoded.map(Some).map_err(|source| event.undecodable(source))
     }
 }
 

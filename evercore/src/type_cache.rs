@@ -20,8 +20,10 @@ pub(crate) struct Binding {
     type_ids: Vec<AggregateTypeId>,
     /// The ids of its events, by their place in the aggregate's list, as far as the store knows them.
     event_ids: Vec<Option<EventTypeId>>,
-    /// The reverse, with aliases.
-    indices: HashMap<EventTypeId, usize>,
+    /// The reverse, with the names: also aliases, those of older forms, and of events that are passed over.
+    events: HashMap<EventTypeId, (usize, &'static str)>,
+    /// Whether the store knows all names under which events may be written.
+    has_event_ids: bool,
 }
 
 impl Binding {
@@ -34,17 +36,21 @@ impl Binding {
         self.type_ids.contains(&type_id)
     }
 
-    pub(crate) fn event_id(&self, index: usize) -> Option<EventTypeId> {
-        self.event_ids[index]
+    /// The id under which an event is written: of the type at this place, or of an older form of it.
+    pub(crate) fn event_id(&self, index: usize, name: &str) -> Option<EventTypeId> {
+        if self.aggregate.events[index].name == name {
+            return self.event_ids[index];
+        }
+        self.events.iter().find(|(_, (_, stored))| *stored == name).map(|(id, _)| *id)
     }
 
-    /// Which event of the aggregate is stored under this id.
-    pub(crate) fn index(&self, event_type: EventTypeId) -> Option<usize> {
-        self.indices.get(&event_type).copied()
+    /// Which event of the aggregate is stored under this id: its place in the list, and the name.
+    pub(crate) fn event(&self, event_type: EventTypeId) -> Option<(usize, &'static str)> {
+        self.events.get(&event_type).copied()
     }
 
     fn is_complete(&self) -> bool {
-        !self.type_ids.is_empty() && self.event_ids.iter().all(Option::is_some)
+        !self.type_ids.is_empty() && self.has_event_ids
     }
 }
 
@@ -231,11 +237,15 @@ impl Known {
     }
 
     fn bind(&self, rust_type: TypeId, aggregate: AggregateType) -> Binding {
-        let event_ids: Vec<_> = aggregate.events.iter().map(|event| self.events.id(event.name)).collect();
-        let mut indices = HashMap::new();
-        for (index, event) in aggregate.events.iter().enumerate() {
-            indices.extend(event.names().filter_map(|name| self.events.id(name)).map(|id| (id, index)));
-        }
-        Binding { rust_type, aggregate, type_ids: self.type_ids(&aggregate), event_ids, indices }
+        let event_ids = aggregate.events.iter().map(|event| self.events.id(event.name)).collect();
+        let listed = aggregate.events.iter().map(EventType::names).enumerate();
+        let listed = listed.flat_map(|(index, names)| names.into_iter().map(move |name| (index, name)));
+        let listed: Vec<_> = listed.collect();
+        let has_event_ids = listed.iter().all(|(_, name)| self.events.id(name).is_some());
+        let ignored = aggregate.ignored.iter().map(|name| (aggregate.events.len(), *name));
+        let events = listed.into_iter().chain(ignored);
+        let events = events.filter_map(|event| Some((self.events.id(event.1)?, event))).collect();
+        let type_ids = self.type_ids(&aggregate);
+        Binding { rust_type, aggregate, type_ids, event_ids, events, has_event_ids }
     }
 }

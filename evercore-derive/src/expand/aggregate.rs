@@ -1,6 +1,6 @@
 //! `#[derive(Aggregate)]`.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Ident, Index, LitInt, Path};
 
@@ -19,9 +19,15 @@ pub(crate) fn aggregate(aggregate: &Aggregate<'_>) -> TokenStream {
         let krate = krate.at(span);
         quote_spanned!(span=> const _: () = #krate::__private::check_event::<#state>(#index);)
     });
+    let ignored = aggregate.ignored().iter().enumerate().map(|(index, name)| {
+        let index = Index::from(index);
+        let span = Span::call_site().located_at(name.span());
+        let krate = krate.at(span);
+        quote_spanned!(span=> const _: () = #krate::__private::check_ignored::<#state>(#index);)
+    });
     let items = aggregate_with(aggregate, &snapshots(aggregate));
     let marker = aggregate.options.snapshot.is_none().then(|| snapshot_marker(aggregate));
-    quote!(#items #marker #(#checks)*)
+    quote!(#items #marker #(#checks)* #(#ignored)*)
 }
 
 /// All but the checks and the snapshots.
@@ -52,12 +58,22 @@ fn enumeration(aggregate: &Aggregate<'_>) -> TokenStream {
     let variants: Vec<_> = events.iter().filter_map(last_ident).collect();
     let texts: Vec<_> = variants.iter().map(ToString::to_string).collect();
     let summaries = texts.iter().map(|text| format!("`{text}`."));
+    let ignores = !aggregate.ignored().is_empty();
+    let ignored = ignores.then(|| {
+        quote!(
+            #[doc = "An event that is passed over."]
+            Ignored
+        )
+    });
+    let ignored_shown = ignores.then(|| quote!(Self::Ignored => f.write_str("Ignored"),));
+    let ignored_cloned = ignores.then(|| quote!(Self::Ignored => Self::Ignored,));
     // Derives would ask each event for what the trait `Event` asks for already: one mistake, three messages.
     quote! {
         #[doc = #summary]
         #[allow(clippy::enum_variant_names, clippy::large_enum_variant)]
         #visibility enum #name {
-            #(#[doc = #summaries] #variants(#events)),*
+            #(#[doc = #summaries] #variants(#events),)*
+            #ignored
         }
 
         #[automatically_derived]
@@ -65,6 +81,7 @@ fn enumeration(aggregate: &Aggregate<'_>) -> TokenStream {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 match self {
                     #(Self::#variants(event) => #krate::__private::debug::<#state, _>(#texts, event, f),)*
+                    #ignored_shown
                 }
             }
         }
@@ -74,6 +91,7 @@ fn enumeration(aggregate: &Aggregate<'_>) -> TokenStream {
             fn clone(&self) -> Self {
                 match self {
                     #(Self::#variants(event) => #krate::__private::clone::<#state, _>(event),)*
+                    #ignored_cloned
                 }
             }
         }
@@ -90,6 +108,13 @@ fn implementation(aggregate: &Aggregate<'_>, snapshots: &TokenStream) -> TokenSt
     let events = aggregate.events();
     let variants: Vec<_> = events.iter().map(last_ident).collect();
     let indices = (0..events.len()).map(Index::from);
+    let ignored = aggregate.ignored();
+    let ignores = !ignored.is_empty();
+    let ignored = ignores.then(|| quote!(const IGNORED: &'static [&'static str] = &[#(#ignored),*];));
+    let after_last = Index::from(events.len());
+    let ignored_decoded =
+        ignores.then(|| quote!(#after_last => ::core::result::Result::Ok(#enumeration::Ignored),));
+    let ignored_applied = ignores.then(|| quote!(#enumeration::Ignored => {}));
     let change = match &options.validate {
         Some(validate) => {
             let span = place_of_last(&validate.path);
@@ -107,19 +132,23 @@ fn implementation(aggregate: &Aggregate<'_>, snapshots: &TokenStream) -> TokenSt
             const EVENTS: &'static [#krate::EventType] = &[
                 #(#krate::__private::event_type::<#state, #events>()),*
             ];
+            #ignored
             const SNAPSHOTS: #krate::Snapshots<Self> = #snapshots;
             fn decode_event(
                 index: usize,
+                event_type: &str,
                 payload: &#krate::Payload,
             ) -> ::core::result::Result<Self::Event, #krate::DecodeError> {
                 match index {
-                    #(#indices => #krate::__private::decode::<#state, #events>(payload),)*
+                    #(#indices => #krate::__private::decode::<#state, #events>(event_type, payload),)*
+                    #ignored_decoded
                     _ => ::core::unreachable!("`index` is a place in `EVENTS`"),
                 }
             }
             fn apply_event(&mut self, event: &Self::Event, info: &#krate::EventInfo) {
                 match event {
                     #(#enumeration::#variants(event) => #krate::__private::apply(self, event, info),)*
+                    #ignored_applied
                 }
             }
             fn change(

@@ -4,6 +4,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{DeriveInput, Path, Token, ext::IdentExt, punctuated::Punctuated};
 
+use super::upcasts;
 use crate::ast::{Event, last_ident, stored_name};
 
 pub(crate) fn event(event: &Event) -> TokenStream {
@@ -16,6 +17,8 @@ pub(crate) fn event(event: &Event) -> TokenStream {
     let aliases = options.naming.aliases.as_slice();
     let aliases =
         (!aliases.is_empty()).then(|| quote!(const ALIASES: &'static [&'static str] = &[#(#aliases),*];));
+    let decoding = upcasts::decoding(event);
+    let ancestry = upcasts::ancestry(event);
     quote! {
         #derives
         #item
@@ -26,7 +29,9 @@ pub(crate) fn event(event: &Event) -> TokenStream {
             const ORIGIN: &'static str = ::core::concat!(
                 ::core::module_path!(), #origin, ::core::file!(), ":", ::core::line!(), ":", ::core::column!(),
             );
+            #decoding
         }
+        #ancestry
     }
 }
 

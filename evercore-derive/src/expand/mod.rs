@@ -5,6 +5,7 @@ mod events;
 mod registry;
 mod shape;
 mod state;
+mod upcasts;
 
 pub(crate) use self::{
     aggregate::{aggregate, aggregate_with, event_enum, snapshot_marker},

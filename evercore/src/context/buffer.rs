@@ -70,6 +70,8 @@ pub(crate) struct BufferedEvent {
     pub(crate) aggregate: AggregateId,
     /// Its type, as a place in the aggregate's list.
     pub(crate) index: usize,
+    /// The name under which it is stored: that of its type, or of an older form.
+    pub(crate) name: &'static str,
     pub(crate) info: EventInfo,
     pub(crate) payload: Payload,
 }
@@ -223,10 +225,10 @@ impl Buffer {
             });
         }
         for buffered in self.events.iter().filter(|event| event.aggregate == id) {
-            let event = A::decode_event(buffered.index, &buffered.payload).map_err(|source| {
-                let event_type = A::EVENTS[buffered.index].name;
-                Error::decode(A::NAME, id, buffered.info.sequence, event_type, source)
-            })?;
+            let event =
+                A::decode_event(buffered.index, buffered.name, &buffered.payload).map_err(|source| {
+                    Error::decode(A::NAME, id, buffered.info.sequence, buffered.name, source)
+                })?;
             aggregate.replay_event(&event, &buffered.info);
         }
         if entry.is_written() {

@@ -282,9 +282,9 @@ impl Entry {
 }
 
 fn new_event(event: BufferedEvent, entry: &Entry, store: &EventStore) -> Result<NewEvent> {
-    let event_type = entry.binding.event_id(event.index);
+    let event_type = entry.binding.event_id(event.index, event.name);
     let (Some(aggregate_type), Some(event_type)) = (entry.type_id, event_type) else {
-        return Err(undefined(entry.aggregate_type().events[event.index].name, store));
+        return Err(undefined(event.name, store));
     };
     let metadata = &event.info.metadata;
     let metadata = (!metadata.is_empty()).then(|| serde_json::to_string(metadata)).transpose();

@@ -124,7 +124,7 @@ impl Context {
     }
 
     /// Adds an event that is already encoded, to the aggregate as it was at `after`. Its name and payload
-    /// are those of a listed event, by name or alias. The state is not known here, so the aggregate's
+    /// are those of a listed event, by name or alias, or of an older form, which is stored as such. The state is not known here, so the aggregate's
     /// `validate` function is not asked.
     ///
     /// # Errors
@@ -144,12 +144,15 @@ impl Context {
         event: RawEvent,
     ) -> Result<()> {
         let sequence = after.next();
-        let Some(index) = A::EVENTS.iter().position(|listed| listed.is_named(&event.event_type)) else {
+        let mut listed = A::EVENTS.iter().enumerate();
+        let named =
+            listed.find_map(|(index, listed)| Some((index, listed.name_to_store(&event.event_type)?)));
+        let Some(found) = named else {
             return Err(Error::unknown_event_type(A::NAME, id.untyped(), sequence, &event.event_type));
         };
-        A::decode_event(index, &event.payload)
+        A::decode_event(found.0, &event.event_type, &event.payload)
             .map_err(|source| Error::decode(A::NAME, id.untyped(), sequence, &event.event_type, source))?;
-        let published = self.publish_at(id, index, after, event).await;
+        let published = self.publish_at(id, found, after, event).await;
         self.noted(published)
     }
 
@@ -244,20 +247,20 @@ impl Context {
         buffer.check(aggregate, &self.unit.status)?;
         let sequence = aggregate.sequence.next();
         let info = EventInfo { sequence, time, recorded_at: None, reference, metadata };
+        let name = A::EVENTS[index].name;
         // The copy is one of this unit of work from here on: when `apply` panics, nothing accepts it any more.
         let unit_before = aggregate.unit.replace(Arc::clone(&self.unit.status));
         // Under the lock of this unit of work, so that no other copy of the aggregate comes between.
         if let Err(source) = aggregate.change(|state| apply(state, &info)) {
             aggregate.unit = unit_before;
-            let event_type = A::EVENTS[index].name;
-            return Err(Error::Invalid { aggregate: aggregate.reference(), event_type, source });
+            return Err(Error::Invalid { aggregate: aggregate.reference(), event_type: name, source });
         }
         let entry = buffer.entry(aggregate);
         entry.head = sequence;
         if A::SNAPSHOTS.is_due(entry.base, sequence) {
             entry.snapshot = Snapshot::Lent(aggregate.lend());
         }
-        buffer.events.push(BufferedEvent { aggregate: aggregate.id.untyped(), index, info, payload });
+        buffer.events.push(BufferedEvent { aggregate: aggregate.id.untyped(), index, name, info, payload });
         aggregate.sequence = sequence;
         Ok(())
     }
@@ -265,7 +268,7 @@ impl Context {
     async fn publish_at<A: Aggregate>(
         &self,
         id: AggregateId<A>,
-        index: usize,
+        (index, name): (usize, &'static str),
         after: Sequence,
         event: RawEvent,
     ) -> Result<()> {
@@ -294,7 +297,7 @@ impl Context {
             entry.snapshot = Snapshot::None;
         }
         let info = EventInfo { sequence, time, recorded_at: None, reference, metadata };
-        buffer.events.push(BufferedEvent { aggregate, index, info, payload: event.payload });
+        buffer.events.push(BufferedEvent { aggregate, index, name, info, payload: event.payload });
         Ok(())
     }
 }

@@ -151,8 +151,8 @@ fn is_same<T>(stored: &[Names], wanted: &[T], is_named: impl Fn(&T, &str) -> boo
         && wanted.iter().all(|wanted| stored.iter().any(|names| is_one(names, wanted)))
 }
 
-fn owned(names: impl Iterator<Item = &'static str>) -> Names {
-    names.map(str::to_owned).collect()
+fn owned(names: impl IntoIterator<Item = &'static str>) -> Names {
+    names.into_iter().map(str::to_owned).collect()
 }
 
 fn sorted(types: impl Iterator<Item = Names>) -> Vec<Names> {

@@ -104,7 +104,7 @@ fn the_index_of_an_event_is_its_place_in_the_list() {
 #[test]
 fn an_event_decodes_to_its_variant() -> Result<(), Box<dyn std::error::Error>> {
     let payload = Payload::encode(&created())?;
-    let UserEvent::UserCreated(decoded) = User::decode_event(0, &payload)? else {
+    let UserEvent::UserCreated(decoded) = User::decode_event(0, "UserCreated", &payload)? else {
         return Err("it is another variant".into());
     };
     assert_eq!(decoded, created());
@@ -114,7 +114,7 @@ fn an_event_decodes_to_its_variant() -> Result<(), Box<dyn std::error::Error>> {
 #[test]
 fn a_payload_of_another_shape_is_an_error() {
     let payload = Payload::new(Codec::JSON, br#"{"username":7}"#.to_vec());
-    assert!(matches!(User::decode_event(0, &payload), Err(DecodeError::Shape(_))));
+    assert!(matches!(User::decode_event(0, "UserCreated", &payload), Err(DecodeError::Shape(_))));
 }
 
 #[test]

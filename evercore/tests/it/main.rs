@@ -9,6 +9,7 @@ mod derive;
 mod domain;
 mod errors;
 mod events;
+mod evolution;
 mod log;
 mod names;
 mod observed;

@@ -6,6 +6,22 @@ use evercore::{
 use evercore_memory::MemoryEngine;
 use serde::{Deserialize, Serialize};
 
+/// The program before two renames.
+mod long_before {
+    use super::{Aggregate, Apply, event};
+
+    #[event]
+    pub(crate) struct CameBy {}
+
+    #[derive(Debug, Default, Aggregate)]
+    #[aggregate(events(CameBy), snapshot = off)]
+    pub(crate) struct Guest {}
+
+    impl Apply<CameBy> for Guest {
+        fn apply(&mut self, _event: &CameBy) {}
+    }
+}
+
 /// The program before the rename.
 mod before {
     use super::{Aggregate, Apply, Deserialize, Serialize, event};
@@ -30,11 +46,11 @@ mod before {
 mod after {
     use super::{Aggregate, Apply, Deserialize, Serialize, event};
 
-    #[event(name = "CustomerVisited", alias = "Visited")]
+    #[event(name = "CustomerVisited", alias = "Visited", alias = "CameBy")]
     pub(crate) struct Visit {}
 
     #[derive(Debug, Default, Serialize, Deserialize, Aggregate)]
-    #[aggregate(name = "Customer", alias = "User", events(Visit))]
+    #[aggregate(name = "Customer", alias = "User", alias = "Guest", events(Visit))]
     pub(crate) struct Customer {
         pub(crate) visits: u64,
     }
@@ -143,6 +159,38 @@ async fn what_was_stored_under_an_alias_is_found_and_goes_on() {
     let ctx = new.begin();
     ctx.create_with_key::<after::Customer>("john").await.unwrap();
     assert!(matches!(ctx.commit().await, Err(evercore::Error::DuplicateKey { .. })));
+}
+
+#[tokio::test]
+async fn each_of_several_aliases_is_read_and_found() {
+    let engine = MemoryEngine::new();
+    let oldest = EventStore::open::<long_before::Guest>(engine.clone()).await.unwrap();
+    let id = oldest
+        .with_context(async |ctx| {
+            let mut guest = ctx.create::<long_before::Guest>().await?;
+            ctx.apply(&mut guest, long_before::CameBy {})?;
+            Ok(guest.id().untyped())
+        })
+        .await
+        .unwrap();
+    let old = EventStore::open::<before::User>(engine.clone()).await.unwrap();
+    let other = visited_user(&old, "john").await;
+
+    let new = EventStore::open::<after::Customer>(engine).await.unwrap();
+    for id in [id, other] {
+        assert_eq!(new.load(id.typed::<after::Customer>()).await.unwrap().visits, 1);
+    }
+    let by_event = LogFilter::new().event::<after::Visit>();
+    let by_both = by_event.clone().aggregate::<after::Customer>();
+    for filter in [by_event, by_both] {
+        let events = new.log(filter, Position::START).page(10).await.unwrap().events;
+        let names: Vec<_> = events.iter().map(RecordedEvent::event_type).collect();
+        assert_eq!(names, ["CameBy", "Visited"]);
+        for event in &events {
+            event.decode::<after::Customer>().unwrap();
+            assert!(event.decode_event::<after::Visit>().unwrap().is_some());
+        }
+    }
 }
 
 #[tokio::test]

@@ -9,6 +9,13 @@ pub struct Opened {
     pub by: String,
 }
 
+/// How somebody called something, long ago.
+#[event(crate = "es", name = "named")]
+pub struct Labelled {
+    /// The name.
+    pub label: String,
+}
+
 /// Somebody closed something.
 #[event(crate = "::es")]
 #[serde(rename_all = "camelCase")]

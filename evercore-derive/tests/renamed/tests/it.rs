@@ -1,10 +1,10 @@
 //! An aggregate whose events come from another crate, and a registry with it.
 
-use es::{Aggregate, Apply, Registry, state_event};
+use es::{Aggregate, Apply, Registry, event, state_event};
 use renamed::{Closed, Opened};
 
 #[derive(Debug, Default, Clone, Aggregate)]
-#[aggregate(events(Opened, renamed::Closed, Named), snapshot = off, validate = check, crate = "es")]
+#[aggregate(events(Opened, renamed::Closed, Named), ignores("Knocked"), snapshot = off, validate = check, crate = "es")]
 struct Door {
     name: String,
     last: String,
@@ -14,9 +14,31 @@ fn check(door: &Door) -> Result<(), String> {
     if door.name.is_empty() { Err("no name".to_owned()) } else { Ok(()) }
 }
 
-#[state_event(Door, crate = "es")]
+#[state_event(Door, crate = "es", upcasts(renamed::Labelled, Tagged with Named::tagged, "signed" with signed))]
 struct Named {
     name: String,
+}
+
+impl From<renamed::Labelled> for Named {
+    fn from(old: renamed::Labelled) -> Self {
+        Self { name: old.label }
+    }
+}
+
+#[event(crate = "es")]
+struct Tagged {
+    tag: u32,
+}
+
+impl Named {
+    fn tagged(old: Tagged) -> Result<Self, String> {
+        Ok(Self { name: old.tag.to_string() })
+    }
+}
+
+/// Takes any JSON: the crate names no type of serde.
+fn signed(old: impl ToString) -> Result<Named, String> {
+    Ok(Named { name: old.to_string() })
 }
 
 impl Apply<Opened> for Door {
@@ -40,9 +62,9 @@ fn events_of_another_crate_are_listed_and_decoded() {
 
     let payload = es::Payload::encode(&Closed { closed_by: "ann".to_owned() }).expect("it is JSON");
     assert_eq!(payload.bytes, br#"{"closedBy":"ann"}"#);
-    let event = Door::decode_event(1, &payload).expect("it is a `Closed`");
+    let event = Door::decode_event(1, "Closed", &payload).expect("it is a `Closed`");
     assert_eq!(format!("{event:?}"), r#"Closed(Closed { closed_by: "ann" })"#);
-    assert!(Door::decode_event(1, &es::Payload::new(es::Codec::JSON, b"{}".to_vec())).is_err());
+    assert!(Door::decode_event(1, "Closed", &es::Payload::new(es::Codec::JSON, b"{}".to_vec())).is_err());
 }
 
 #[test]
@@ -51,6 +73,17 @@ fn a_state_event_and_a_validation_find_the_library() {
     assert!(door.change(|door| door.apply(&Opened { by: "ann".to_owned() })).is_err());
     assert!(door.change(|door| door.apply(&Named { name: "front".to_owned() })).is_ok());
     assert_eq!((door.name.as_str(), door.last.as_str()), ("front", ""));
+}
+
+#[test]
+fn older_forms_find_the_library() {
+    for (name, json) in [("named", r#"{"label":"7"}"#), ("Tagged", r#"{"tag":7}"#), ("signed", "7")] {
+        let payload = es::Payload::new(es::Codec::JSON, json.as_bytes().to_vec());
+        let event = Door::decode_event(2, name, &payload).expect("it is upcast");
+        assert_eq!(format!("{event:?}"), r#"Named(Named { name: "7" })"#);
+    }
+    let payload = es::Payload::new(es::Codec::JSON, Vec::new());
+    assert!(matches!(Door::decode_event(3, "Knocked", &payload), Ok(DoorEvent::Ignored)));
 }
 
 #[test]

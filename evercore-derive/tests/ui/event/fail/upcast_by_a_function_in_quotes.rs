@@ -1,0 +1,19 @@
+use evercore::event;
+
+#[event(name = "UserCreated")]
+struct UserCreatedV1 {
+    name: String,
+}
+
+#[event(name = "UserCreated.v2", upcasts(UserCreatedV1 with "created"))]
+struct UserCreated {
+    name: String,
+}
+
+impl From<UserCreatedV1> for UserCreated {
+    fn from(old: UserCreatedV1) -> Self {
+        Self { name: old.name }
+    }
+}
+
+fn main() {}

@@ -1,0 +1,17 @@
+use evercore::event;
+
+#[event(name = "UserCreated")]
+struct UserCreatedV1 {
+    name: String,
+}
+
+#[event(name = "UserCreated.v2", upcasts(UserCreatedV1 with created))]
+struct UserCreated {
+    name: String,
+}
+
+fn created(old: String) -> Result<UserCreated, String> {
+    Ok(UserCreated { name: old })
+}
+
+fn main() {}

@@ -1,0 +1,29 @@
+use evercore::{Aggregate, Apply, event, registry};
+
+#[event(name = "UserCreated")]
+struct UserCreatedV1 {
+    name: String,
+}
+
+#[event(upcasts(UserCreatedV1))]
+struct UserCreated {
+    name: String,
+}
+
+impl From<UserCreatedV1> for UserCreated {
+    fn from(old: UserCreatedV1) -> Self {
+        Self { name: old.name }
+    }
+}
+
+#[derive(Default, Aggregate)]
+#[aggregate(events(UserCreated), snapshot = off)]
+struct User {}
+
+impl Apply<UserCreated> for User {
+    fn apply(&mut self, _event: &UserCreated) {}
+}
+
+registry!(Domain { User });
+
+fn main() {}
