@@ -31,12 +31,13 @@ struct Tagged {
 }
 
 impl Named {
-    fn tagged(old: Tagged) -> Result<Self, String> {
-        Ok(Self { name: old.tag.to_string() })
+    fn tagged(Tagged { tag }: Tagged) -> Result<Self, String> {
+        Ok(Self { name: tag.to_string() })
     }
 }
 
 /// Takes any JSON: the crate names no type of serde.
+#[expect(clippy::needless_pass_by_value, reason = "a conversion gets what it converts")]
 fn signed(old: impl ToString) -> Result<Named, String> {
     Ok(Named { name: old.to_string() })
 }
