@@ -17,7 +17,7 @@ use crate::{
     store::WeakStore,
 };
 
-/// So many events, and so many bytes of payloads, are kept. Who needs earlier ones reads them itself.
+/// So many events, and so many bytes of what applications put into them, are kept. Who needs earlier ones reads them itself.
 const MOST_EVENTS: usize = 10_000;
 const MOST_BYTES: usize = 16 << 20;
 
@@ -156,7 +156,7 @@ impl Pages {
     }
 
     fn push(&mut self, page: LogPage) {
-        let bytes = page.events.iter().map(|event| event.payload.bytes.len()).sum();
+        let bytes = page.events.iter().map(bytes_of).sum();
         self.events += page.events.len();
         self.bytes += bytes;
         self.end = page.end;
@@ -189,6 +189,12 @@ impl Pages {
         }
         Found::Page(LogPage { events, end: self.end })
     }
+}
+
+/// What an application puts into an event, without bound.
+fn bytes_of(event: &StoredEvent) -> usize {
+    let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    event.payload.bytes.len() + length(&event.metadata) + length(&event.reference)
 }
 
 /// The task that reads. When it is dropped, with its runtime or by a panic, its followers wake up, and one of them
