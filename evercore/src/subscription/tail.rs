@@ -288,3 +288,34 @@ impl Running {
         interval
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{MOST_BYTES, Pages};
+    use crate::{
+        AggregateId, AggregateTypeId, Codec, EventTypeId, Payload, Position, Sequence,
+        engine::{LogPage, StoredEvent, Timestamp},
+    };
+
+    #[test]
+    fn metadata_and_references_count_as_much_as_payloads() {
+        let time = Timestamp::from_micros(0).unwrap();
+        let mut pages = Pages::new(Position::START);
+        for number in 1..=20 {
+            let event = StoredEvent {
+                position: Position::new(number),
+                aggregate_id: AggregateId::new(1),
+                aggregate_type: AggregateTypeId::new(1),
+                event_type: EventTypeId::new(1),
+                sequence: Sequence::new(number),
+                time,
+                recorded_at: time,
+                reference: Some("r".repeat(MOST_BYTES / 16)),
+                metadata: Some("m".repeat(MOST_BYTES / 16)),
+                payload: Payload::new(Codec::JSON, Vec::new()),
+            };
+            pages.push(LogPage { events: vec![event], end: Position::new(number) });
+        }
+        assert_eq!((pages.events, pages.start.get(), pages.end.get()), (8, 12, 20));
+    }
+}
