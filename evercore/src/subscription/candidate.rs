@@ -12,6 +12,7 @@ use tokio::time::{sleep, timeout};
 
 use super::{
     StartFrom,
+    delivery::with_causes,
     owner::Owned,
     patience::{Patience, patiently},
     shutdown::Shutdown,
@@ -72,7 +73,12 @@ impl Candidate {
         if let Some(Ok(filter)) = settled {
             return Ok(Some((owned, filter)));
         }
-        owned.release(None).await;
+        // Who wants something else, says nothing of how the subscription is doing.
+        let failure = match &settled {
+            None | Some(Ok(_) | Err(Error::SubscriptionMismatch { .. })) => None,
+            Some(Err(error)) => Some(with_causes(error)),
+        };
+        owned.release(failure.as_deref()).await;
         settled.transpose().map(|_| None)
     }
 
@@ -175,7 +181,7 @@ impl Candidate {
         } else if let Some(filter) = filter {
             stored = owned.change(&SubscriptionChange::Redefine { filter }).await?;
         }
-        owned.check_anchor(stored.anchor).await?;
+        owned.check_log(&stored).await?;
         let filter = self.filter.clone();
         Ok(match StoredFilter::parse(&stored.filter) {
             Some(stored) => stored.follow(filter),

@@ -89,8 +89,13 @@ impl EventStore {
     /// The error that an event which a subscription has seen is not there any more.
     pub(super) fn lost_event(&self, subscription: &str, position: Position) -> Error {
         let problem = format!("the event at position {position} is gone, or another one is in its place");
+        self.rewound(subscription, problem)
+    }
+
+    /// The error that the log is not the one which a subscription has read.
+    pub(super) fn rewound(&self, subscription: &str, problem: String) -> Error {
         let kind = EngineErrorKind::LogRewound;
-        let source = EngineError::new(self.engine_dyn().name(), "find an event again", kind, problem);
+        let source = EngineError::new(self.engine_dyn().name(), "find events again", kind, problem);
         Error::LogRewound { action: format!("go on with the subscription {subscription:?}"), source }
     }
 }
@@ -120,8 +125,13 @@ impl<D: Decoder> Subscription<D> {
             let Some(last) = page.last() else { return Ok(retried) };
             after = last.position;
             for FailedDelivery { position, attempts, .. } in page {
-                let event = store.failed_event(name, position).await?;
-                let handled = match decoded::<D>(event) {
+                let event = match store.failed_event(name, position).await {
+                    Ok(event) => decoded::<D>(event),
+                    // What cannot be read of an event was a reason to skip it, too.
+                    Err(error @ (Error::Engine { .. } | Error::LogRewound { .. })) => return Err(error),
+                    Err(error) => Err(error.into()),
+                };
+                let handled = match event {
                     Ok(item) => {
                         let batch = Batch::new(vec![item], position, attempts.saturating_add(1));
                         caught(async { handler(batch).await }).await

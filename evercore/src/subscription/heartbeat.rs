@@ -25,6 +25,9 @@ const PART: u32 = 3;
 /// After a failure it is tried again so soon, as part of the lease.
 const PART_AFTER_FAILURE: u32 = 15;
 
+/// Where some leases are much shorter than others, an answer is waited for so long at least.
+const SHORTEST_ANSWER: Duration = Duration::from_secs(1);
+
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 
 /// The leases that a store holds.
@@ -183,9 +186,11 @@ impl Running {
     async fn renew_once(&self, store: &EventStore) {
         let begun = Instant::now();
         let (renewals, checks) = self.shared.lock().begin(begun);
-        let Some(longest) = renewals.iter().map(|renewal| renewal.lease).max() else { return };
+        let leases = || renewals.iter().map(|renewal| renewal.lease);
+        let (Some(shortest), Some(longest)) = (leases().min(), leases().max()) else { return };
         // So that a call without an answer costs no lease.
-        let answers = match timeout(longest / PART, store.engine_dyn().renew_leases(&renewals)).await {
+        let limit = (shortest / PART).max(SHORTEST_ANSWER).min(longest / PART);
+        let answers = match timeout(limit, store.engine_dyn().renew_leases(&renewals)).await {
             Ok(Ok(answers)) => answers,
             Ok(Err(error)) => {
                 return tracing::warn!(%error, leases = renewals.len(), "cannot renew leases");

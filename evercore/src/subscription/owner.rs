@@ -170,8 +170,23 @@ impl Owned {
     }
 
     /// Refuses to go on where the store has lost events that were delivered: positions would be used again.
-    pub(super) async fn check_anchor(&self, anchor: Option<EventIdentity>) -> Result<()> {
-        let Some(anchor) = anchor else { return Ok(()) };
+    pub(super) async fn check_log(&self, stored: &StoredSubscription) -> Result<()> {
+        // A cursor without an anchor may have been set before events that are still to come.
+        let Some(anchor) = stored.anchor else { return Ok(()) };
+        self.check_anchor(anchor).await?;
+        if stored.cursor > anchor.position {
+            // Of the events that were passed over no more is known than where they ended.
+            let head = patiently!(self.store.head())?;
+            if head < stored.cursor {
+                let problem =
+                    format!("the log ends at position {head}, and was considered up to {}", stored.cursor);
+                return Err(self.store.rewound(&self.claimed.name, problem));
+            }
+        }
+        Ok(())
+    }
+
+    async fn check_anchor(&self, anchor: EventIdentity) -> Result<()> {
         let after = Position::new(anchor.position.get() - 1);
         let read = LogRead { filter: EventFilter::default(), after, limit: 1 };
         let action = format!("read the log at position {}", anchor.position);

@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use tokio::time::timeout;
 
 use super::stored_filter::StoredFilter;
 use crate::{
     Error, EventStore, Position, Result,
-    engine::{LogRead, StoredEvent, StoredSubscription, Timestamp},
+    engine::{LogRead, StoredEvent, StoredSubscription},
 };
+
+/// So long the list waits for the head of the log to be settled.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How a durable subscription is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +64,9 @@ impl SubscriptionStatus {
 impl EventStore {
     /// All durable subscriptions of the store, in the order of their names.
     ///
+    /// While somebody who has appended does not end, and so holds up the readers of the log, its head is not known:
+    /// then the furthest cursor counts as the head, and `lag` says how long the cursor has not moved.
+    ///
     /// # Errors
     ///
     /// [`Error::Engine`].
@@ -70,40 +77,18 @@ impl EventStore {
     pub async fn subscriptions(&self) -> Result<Vec<SubscriptionStatus>> {
         let list =
             self.engine_dyn().subscriptions(None).await.map_err(Error::engine("list subscriptions"))?;
-        let head = self.head().await?;
+        let head = timeout(PATIENCE, self.head()).await.ok().transpose()?;
+        let furthest = list.subscriptions.iter().map(|stored| stored.cursor).max().unwrap_or_default();
         let mut statuses = Vec::with_capacity(list.subscriptions.len());
         for stored in list.subscriptions {
-            statuses.push(self.status(stored, list.now, head).await?);
+            let since = match head {
+                Some(head) => self.first_waiting(&stored, head).await?.map(|event| event.recorded_at),
+                None => (stored.cursor < furthest).then_some(stored.moved_at),
+            };
+            let lag = since.map_or(0, |since| list.now.micros().saturating_sub(since.micros()));
+            statuses.push(status(stored, head.unwrap_or(furthest), lag));
         }
         Ok(statuses)
-    }
-
-    async fn status(
-        &self,
-        stored: StoredSubscription,
-        now: Timestamp,
-        head: Position,
-    ) -> Result<SubscriptionStatus> {
-        let waiting = self.first_waiting(&stored, head).await?;
-        let lag = waiting.map_or(0, |event| now.micros().saturating_sub(event.recorded_at.micros()));
-        let filter = StoredFilter::parse(&stored.filter);
-        let state = match (stored.paused, stored.failure) {
-            (true, _) => SubscriptionState::Paused,
-            (false, Some(failure)) => SubscriptionState::Failed(failure),
-            (false, None) => SubscriptionState::Active,
-        };
-        let (owner, expires_at) = stored.owner.map(|owner| (owner.name, owner.expires_at)).unzip();
-        Ok(SubscriptionStatus {
-            name: stored.name,
-            filter: filter.map_or(stored.filter, |filter| filter.to_string()),
-            state,
-            cursor: stored.cursor,
-            head,
-            lag: Duration::from_micros(u64::try_from(lag).unwrap_or(0)),
-            owner,
-            lease_expires_at: expires_at.map(Into::into),
-            moved_at: stored.moved_at.into(),
-        })
     }
 
     /// The first event up to a position that the subscription has not handled.
@@ -133,5 +118,26 @@ impl EventStore {
         let list = self.engine_dyn().subscriptions(Some(name)).await;
         let list = list.map_err(Error::engine(format_args!("look up the subscription {name:?}")))?;
         Ok(list.subscriptions.into_iter().next())
+    }
+}
+
+fn status(stored: StoredSubscription, head: Position, lag_micros: i64) -> SubscriptionStatus {
+    let filter = StoredFilter::parse(&stored.filter);
+    let state = match (stored.paused, stored.failure) {
+        (true, _) => SubscriptionState::Paused,
+        (false, Some(failure)) => SubscriptionState::Failed(failure),
+        (false, None) => SubscriptionState::Active,
+    };
+    let (owner, expires_at) = stored.owner.map(|owner| (owner.name, owner.expires_at)).unzip();
+    SubscriptionStatus {
+        name: stored.name,
+        filter: filter.map_or(stored.filter, |filter| filter.to_string()),
+        state,
+        cursor: stored.cursor,
+        head,
+        lag: Duration::from_micros(u64::try_from(lag_micros).unwrap_or(0)),
+        owner,
+        lease_expires_at: expires_at.map(Into::into),
+        moved_at: stored.moved_at.into(),
     }
 }

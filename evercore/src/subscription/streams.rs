@@ -24,7 +24,7 @@ use crate::Result;
 /// The batches of a durable subscription, each with its acknowledgement. Made by [`Subscription::stream`].
 ///
 /// It ends by [`until`](Subscription::until), and after an error. [`close`](Self::close) gives the subscription up
-/// in good order; dropped without that, the lease expires.
+/// in good order; dropped without that, the lease expires once the last [`Acknowledge`] is dropped too.
 pub struct BatchStream<T> {
     batches: BoxStream<'static, Result<(Batch<T>, Acknowledge)>>,
     owned: Option<Arc<Mutex<Owned>>>,

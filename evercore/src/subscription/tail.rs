@@ -17,7 +17,7 @@ use crate::{
     store::WeakStore,
 };
 
-/// So many events, and so many bytes of payloads, are kept. Who needs earlier ones reads them itself.
+/// So many events, and so many bytes of what applications put into them, are kept. Who needs earlier ones reads them itself.
 const MOST_EVENTS: usize = 10_000;
 const MOST_BYTES: usize = 16 << 20;
 
@@ -161,7 +161,7 @@ impl Pages {
     }
 
     fn push(&mut self, page: LogPage) {
-        let bytes = page.events.iter().map(|event| event.payload.bytes.len()).sum();
+        let bytes = page.events.iter().map(bytes_of).sum();
         self.events += page.events.len();
         self.bytes += bytes;
         self.end = page.end;
@@ -194,6 +194,12 @@ impl Pages {
         }
         Found::Page(LogPage { events, end: self.end })
     }
+}
+
+/// What an application puts into an event, without bound.
+fn bytes_of(event: &StoredEvent) -> usize {
+    let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    event.payload.bytes.len() + length(&event.metadata) + length(&event.reference)
 }
 
 /// The task that reads. When it is dropped, with its runtime or by a panic, its followers wake up, and one of them
@@ -285,5 +291,36 @@ impl Running {
             self.has_ended = true;
         }
         interval
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MOST_BYTES, Pages};
+    use crate::{
+        AggregateId, AggregateTypeId, Codec, EventTypeId, Payload, Position, Sequence,
+        engine::{LogPage, StoredEvent, Timestamp},
+    };
+
+    #[test]
+    fn metadata_and_references_count_as_much_as_payloads() {
+        let time = Timestamp::from_micros(0).unwrap();
+        let mut pages = Pages::new(Position::START);
+        for number in 1..=20 {
+            let event = StoredEvent {
+                position: Position::new(number),
+                aggregate_id: AggregateId::new(1),
+                aggregate_type: AggregateTypeId::new(1),
+                event_type: EventTypeId::new(1),
+                sequence: Sequence::new(number),
+                time,
+                recorded_at: time,
+                reference: Some("r".repeat(MOST_BYTES / 16)),
+                metadata: Some("m".repeat(MOST_BYTES / 16)),
+                payload: Payload::new(Codec::JSON, Vec::new()),
+            };
+            pages.push(LogPage { events: vec![event], end: Position::new(number) });
+        }
+        assert_eq!((pages.events, pages.start.get(), pages.end.get()), (8, 12, 20));
     }
 }

@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use crate::{Error, EventStore, Position, Result, engine::StoredSubscription};
+use crate::{Error, EventStore, Position, Result};
 
 /// Other processes are asked this soon at first, each time twice as late, up to the longest.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
+
+/// A look may take so long after the deadline, so that there is one also where there is no time to wait.
+const LAST_LOOK: Duration = Duration::from_millis(200);
 
 /// Stands for times that have no end.
 const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -16,7 +19,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 impl EventStore {
     /// Waits until a subscription has handled everything up to a position, as that of a
     /// [receipt](crate::Receipt::last_position): what its handler wrote can be read then. Events that the filter
-    /// holds back need not be waited for.
+    /// holds back need not be waited for. It may take a fifth of a second longer than `timeout`.
     ///
     /// ```
     /// # use evercore::{Aggregate, EventStore, state_event};
@@ -59,8 +62,21 @@ impl EventStore {
             tokio::pin!(moved);
             moved.as_mut().enable();
             let found = self.find_subscription(name).await?;
+            // The end of the log is not settled while somebody who has appended does not end.
+            let end = deadline.max(Instant::now() + LAST_LOOK);
+            let has_reached = match &found {
+                Some(stored) if stored.cursor >= position => true,
+                Some(stored) => {
+                    let looked = timeout_at(end, async {
+                        let is_settled = self.head().await? >= position;
+                        Ok::<_, Error>(is_settled && self.first_waiting(stored, position).await?.is_none())
+                    });
+                    looked.await.unwrap_or(Ok(false))?
+                }
+                None => false,
+            };
             match &found {
-                Some(stored) if self.has_reached(stored, position).await? => return Ok(()),
+                _ if has_reached => return Ok(()),
                 _ if Instant::now() < deadline => {}
                 Some(stored) => {
                     let (name, cursor) = (name.into(), stored.cursor);
@@ -84,13 +100,11 @@ impl EventStore {
     ///
     /// Reads only.
     pub async fn wait_until_caught_up(&self, name: &str, timeout: Duration) -> Result<()> {
-        let head = self.head().await?;
-        self.wait_for(name, head, timeout).await
-    }
-
-    /// Whether the position is settled, and no event that is to be delivered lies between it and the cursor.
-    async fn has_reached(&self, stored: &StoredSubscription, position: Position) -> Result<bool> {
-        Ok(stored.cursor >= position
-            || self.head().await? >= position && self.first_waiting(stored, position).await?.is_none())
+        let begun = Instant::now();
+        match tokio::time::timeout(timeout.max(LAST_LOOK), self.head()).await {
+            Ok(head) => self.wait_for(name, head?, timeout.saturating_sub(begun.elapsed())).await,
+            // Nobody knows up to where: no position is reached by then.
+            Err(_) => self.wait_for(name, Position::new(i64::MAX), Duration::ZERO).await,
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What a subscription is, over several runs.
 
-use evercore::{Error, EventStore, Position, StartFrom};
+use evercore::{Error, EventStore, Position, StartFrom, SubscriptionState};
 use evercore_memory::MemoryEngine;
 
 use super::{
@@ -168,9 +168,27 @@ async fn a_log_that_was_rewound_is_noticed_at_the_start() {
     engine.lose(3);
     let ended = Runner::of(durable(&store)).ended().await;
     assert!(matches!(&ended, Err(Error::LogRewound { action, .. }) if action.contains("\"s\"")), "{ended:?}");
+    let state = status(&store, "s").await.state;
+    assert!(matches!(&state, SubscriptionState::Failed(why) if why.contains("position 3")), "{state:?}");
     let anew = durable(&store).reset(StartFrom::After(Position::new(1)));
     let mut runner = Runner::of(anew);
     assert_eq!(runner.next().await, [2]);
     soon(store.wait_until_caught_up("s", LONG)).await.unwrap();
     assert!(runner.stop().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_log_that_ends_before_what_was_passed_over_was_rewound() {
+    let engine = FaultyEngine::new();
+    let store = open(engine.clone()).await;
+    let deposits = || durable(&store).event::<Deposited>();
+    deposit(&store, 1).await;
+    stored_user(&store, "john", 3).await;
+    // The events of the user are passed over.
+    assert_eq!(Runner::to_head(&store, "s", deposits()).await, [1]);
+    assert_eq!(status(&store, "s").await.cursor.get(), 5);
+    engine.rewind(2);
+    let ended = Runner::of(deposits()).ended().await;
+    assert!(matches!(&ended, Err(Error::LogRewound { .. })), "{ended:?}");
+    assert!(ended.unwrap_err().to_string().contains("\"s\""));
 }

@@ -323,3 +323,20 @@ async fn failed_deliveries_are_listed_retried_and_dropped() {
     assert!(!task.is_finished());
     task.abort();
 }
+
+#[tokio::test]
+async fn a_damaged_event_does_not_keep_others_from_being_retried() {
+    let engine = FaultyEngine::new();
+    let store = open(engine.clone()).await;
+    deposit(&store, 2).await;
+    engine.spoil(1);
+    let skipping = durable(&store).retry(RetryPolicy::none()).on_failure(OnFailure::Skip);
+    let task = tokio::spawn(skipping.run(async |_| Err("no".into())));
+    soon(store.wait_for("s", Position::new(2), LONG)).await.unwrap();
+    task.abort();
+    let retried = durable(&store).retry_failed(async |_| Ok(())).await.unwrap();
+    assert_eq!(retried.handled, [Position::new(2)]);
+    let [(position, why)] = &retried.failed[..] else { panic!("{retried:?}") };
+    assert_eq!(position.get(), 1);
+    assert!(why.contains("metadata"), "{why}");
+}

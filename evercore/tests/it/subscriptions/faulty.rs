@@ -94,6 +94,8 @@ struct Shared {
     always: HashMap<Op, Fault>,
     is_down: bool,
     missing: HashSet<i64>,
+    spoiled: HashSet<i64>,
+    end: Option<Position>,
 }
 
 impl FaultyEngine {
@@ -133,6 +135,16 @@ impl FaultyEngine {
     /// Reads of the log lack the event at this position, against the contract.
     pub(crate) fn lose(&self, position: i64) {
         self.shared.lock().unwrap().missing.insert(position);
+    }
+
+    /// Reads of the log give the event at this position with metadata that cannot be read.
+    pub(crate) fn spoil(&self, position: i64) {
+        self.shared.lock().unwrap().spoiled.insert(position);
+    }
+
+    /// The log ends here from now on, as after the restore of a backup.
+    pub(crate) fn rewind(&self, end: i64) {
+        self.shared.lock().unwrap().end = Some(Position::new(end));
     }
 
     pub(crate) fn calls(&self, op: Op) -> usize {
@@ -248,11 +260,21 @@ impl StorageEngine for FaultyEngine {
         let mut page = self.call(Op::ReadLog, self.inner.read_log(read)).await?;
         let shared = self.shared.lock().unwrap();
         page.events.retain(|event| !shared.missing.contains(&event.position.get()));
+        for event in &mut page.events {
+            if shared.spoiled.contains(&event.position.get()) {
+                event.metadata = Some("{".to_owned());
+            }
+        }
+        if let Some(end) = shared.end {
+            page.events.retain(|event| event.position <= end);
+            page.end = page.end.min(end).max(read.after);
+        }
         Ok(page)
     }
 
     async fn head(&self) -> Result<Position, EngineError> {
-        self.call(Op::Head, self.inner.head()).await
+        let head = self.call(Op::Head, self.inner.head()).await?;
+        Ok(self.shared.lock().unwrap().end.map_or(head, |end| head.min(end)))
     }
 
     async fn locate(&self, since: Timestamp) -> Result<Position, EngineError> {

@@ -6,7 +6,7 @@ use evercore::{Error, OnFailure, Position, RetryPolicy, StartFrom, SubscriptionS
 use evercore_memory::MemoryEngine;
 
 use super::{
-    faulty::{Fault, FaultyEngine, Op},
+    faulty::{Fault, FaultyEngine, Gate, Op},
     support::{LONG, NEVER, Runner, assert_fenced, deposit, durable, open, soon, status},
 };
 use crate::domain::{Deposited, UserLoggedIn, stored_user};
@@ -204,4 +204,30 @@ async fn waiting_does_not_hide_what_the_store_says() {
     engine.break_down(Op::List, Fault::Fails(evercore::engine::EngineErrorKind::StorageFull));
     let waited = store.wait_for("s", Position::new(1), LONG).await;
     assert!(matches!(waited, Err(Error::Engine { .. })), "{waited:?}");
+}
+
+#[tokio::test]
+async fn waiting_ends_in_time_also_while_the_end_of_the_log_is_not_settled() {
+    let engine = FaultyEngine::new();
+    let store = open(engine.clone()).await;
+    Runner::to_head(&store, "s", durable(&store)).await;
+    let written = deposit(&store, 1).await;
+    // As while somebody who has appended does not end.
+    engine.break_down(Op::Head, Fault::Before(Gate::new()));
+    let waited = soon(store.wait_for("s", written, Duration::from_millis(5))).await;
+    assert!(matches!(waited, Err(Error::WaitTimedOut { .. })), "{waited:?}");
+    let waited = soon(store.wait_until_caught_up("s", Duration::from_millis(5))).await;
+    assert!(matches!(waited, Err(Error::WaitTimedOut { .. })), "{waited:?}");
+}
+
+#[tokio::test]
+async fn the_list_comes_also_while_the_end_of_the_log_is_not_settled() {
+    let engine = FaultyEngine::new();
+    let store = open(engine.clone()).await;
+    deposit(&store, 3).await;
+    Runner::to_head(&store, "s", durable(&store)).await;
+    engine.break_down(Op::Head, Fault::Before(Gate::new()));
+    let status = status(&store, "s");
+    let status = soon(status).await;
+    assert_eq!((status.cursor.get(), status.head.get()), (3, 3));
 }

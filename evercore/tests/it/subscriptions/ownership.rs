@@ -206,6 +206,22 @@ async fn a_renewal_that_gets_no_answer_is_given_up_in_time() {
 }
 
 #[tokio::test]
+async fn a_renewal_that_gets_no_answer_is_given_up_in_time_beside_a_long_lease() {
+    let engine = FaultyEngine::new();
+    let store = open(engine.clone()).await;
+    deposit(&store, 1).await;
+    let long = store.subscription("long").lease(NEVER).poll_interval(NEVER);
+    let mut long = Runner::of(long);
+    long.next().await;
+    engine.disturb(Op::Renew, [Fault::Before(Gate::new())]);
+    let first = Stuck::in_handler(durable(&store).lease(LEASE)).await;
+    assert_kept(&store).await;
+    assert!(!first.runner.is_finished());
+    first.runner.abort();
+    long.stop().await;
+}
+
+#[tokio::test]
 async fn an_owner_that_was_replaced_writes_nothing_and_ends() {
     let engine = FaultyEngine::new();
     let (here, there) = (open(engine.clone()).await, open(engine.reopen()).await);
