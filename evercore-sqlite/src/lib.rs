@@ -78,6 +78,56 @@
 //!
 //! # Subscriptions
 //!
+//! A handler can write to the application's own tables in the transaction that moves its cursor, and so exactly once:
+//!
+//! ```
+//! use evercore::{Aggregate, EventStore, state_event};
+//! use evercore_sqlite::SqliteEngine;
+//! # use std::{error::Error, time::Duration};
+//!
+//! #[derive(Debug, Default, Aggregate)]
+//! #[aggregate(events(AccountOpened), snapshot = off)]
+//! struct Account {
+//!     owner: String,
+//! }
+//!
+//! #[state_event(Account)]
+//! struct AccountOpened {
+//!     owner: String,
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn Error>> {
+//! # let engine = SqliteEngine::connect("sqlite::memory:").await?;
+//! sqlx::query("CREATE TABLE owners (name TEXT)").execute(engine.pool()).await?;
+//! let store = EventStore::open::<Account>(engine).await?;
+//! # store.with_context(async |ctx| {
+//! #     let mut account = ctx.create::<Account>().await?;
+//! #     ctx.apply(&mut account, AccountOpened { owner: "Ada".into() })
+//! # }).await?;
+//! let run = store
+//!     .subscription("owners")
+//!     .aggregate::<Account>()
+//!     .decode::<Account>()
+//!     .run_transactional::<SqliteEngine, _, _>(async |batch, mut transaction| {
+//!         for decoded in batch {
+//!             let AccountEvent::AccountOpened(opened) = decoded.event;
+//!             let insert = sqlx::query("INSERT INTO owners (name) VALUES (?)").bind(opened.owner);
+//!             insert.execute(&mut *transaction).await?;
+//!         }
+//!         Ok(transaction)
+//!     });
+//! # tokio::select! {
+//! #     ended = run => ended?,
+//! #     caught_up = store.wait_until_caught_up("owners", Duration::from_secs(10)) => caught_up?,
+//! # }
+//! # let engine = store.engine::<SqliteEngine>().ok_or("it is SQLite")?;
+//! # let names: Vec<String> = sqlx::query_scalar("SELECT name FROM owners").fetch_all(engine.pool()).await?;
+//! # assert_eq!(names, ["Ada"]);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! A commit wakes those who watch its engine at once. For commits of other engines and processes, and of the
 //! application's own connections, an engine looks every 10 milliseconds, as long as anybody watches: that reads nothing
 //! of the file, and costs 0.3 % of a processor. While nobody watches, nothing is done, and nothing is ever written.

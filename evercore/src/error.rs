@@ -87,7 +87,9 @@ pub enum Error {
         source: ValidationError,
     },
     /// An event is stored under a name that the aggregate or registry does not list.
-    #[error("event {sequence} of {aggregate} is a {event_type:?}, which the code does not list")]
+    #[error(
+        "event {sequence} of {aggregate} is a {event_type:?}, which the aggregate or registry that decodes it does not list"
+    )]
     UnknownEventType {
         /// The aggregate.
         aggregate: AggregateRef,
@@ -174,7 +176,7 @@ pub enum Error {
     },
     /// The subscription is stored with another filter. Give it the old one, or say
     /// [`redefine`](crate::Subscription::redefine) or [`reset`](crate::Subscription::reset).
-    #[error("the subscription {name:?} is for {stored}, not for {wanted}")]
+    #[error("the subscription {name:?} is for {stored}, not for {wanted} (see `redefine` and `reset`)")]
     SubscriptionMismatch {
         /// The subscription.
         name: Box<str>,

@@ -278,7 +278,8 @@ impl EventStore {
         self.engine_dyn().as_any().downcast_ref()
     }
 
-    /// Finishes what is under way and closes the engine; every later operation fails.
+    /// Finishes what is under way and closes the engine; every later operation fails. Subscriptions that still run end
+    /// with an error: end them before ([`until`](crate::Subscription::until)).
     ///
     /// # Errors
     ///

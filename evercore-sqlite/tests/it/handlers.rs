@@ -197,3 +197,29 @@ async fn a_handler_commits_through_a_store_with_one_connection() -> TestResult {
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn a_closure_with_a_transaction_runs_within_a_task() -> TestResult {
+    let place = Place::new();
+    let store = store_on(SqliteEngine::connect(&place.url()).await?).await;
+    let within = store.clone();
+    let task = tokio::spawn(async move {
+        let added = std::sync::atomic::AtomicI64::new(0);
+        let run =
+            subscription(&within).run_transactional::<SqliteEngine, _, _>(async |batch, mut transaction| {
+                for Decoded { event: OrderEvent::Placed(placed), .. } in batch {
+                    let insert = sqlx::query("INSERT INTO orders (number) VALUES (?)").bind(placed.number);
+                    insert.execute(&mut *transaction).await?;
+                    added.fetch_add(placed.number, std::sync::atomic::Ordering::Relaxed);
+                }
+                Ok(transaction)
+            });
+        run.await
+    });
+    store.wait_until_caught_up(NAME, Duration::from_secs(30)).await?;
+    task.abort();
+    let engine = store.engine::<SqliteEngine>().ok_or("it is SQLite")?;
+    let sum: i64 = sqlx::query_scalar("SELECT sum(number) FROM orders").fetch_one(engine.pool()).await?;
+    assert_eq!(sum, ORDERS * (ORDERS + 1) / 2);
+    Ok(())
+}

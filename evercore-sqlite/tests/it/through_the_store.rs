@@ -162,7 +162,7 @@ async fn data_that_the_code_does_not_understand_is_named() -> TestResult {
         ("UPDATE evercore_events SET metadata = '7'", "the metadata of event 1 is not a JSON object"),
         (
             "UPDATE evercore_event_types SET name = 'Burnt' WHERE name = 'Written'",
-            "is a \"Burnt\", which the code",
+            "is a \"Burnt\", which the aggregate",
         ),
         ("DELETE FROM evercore_events", "is damaged: event 1 is missing"),
     ] {

@@ -84,8 +84,12 @@ impl Candidate {
 
     /// Defines the subscription, unless it is there: its start is resolved once.
     async fn define(&self) -> Result<()> {
-        if patiently!(self.store.find_subscription(&self.name))?.is_some() {
-            return Ok(());
+        if let Some(stored) = patiently!(self.store.find_subscription(&self.name))? {
+            // Compared before the claim too, which would forget the last failure, and may have to wait.
+            let is_same =
+                StoredFilter::parse(&stored.filter).is_some_and(|stored| stored.is_of(&self.filter));
+            let is_refused = matches!(self.redefinition, Redefinition::Refuse) && !is_same;
+            return if is_refused { Err(self.mismatch(&stored)) } else { Ok(()) };
         }
         let filter = self.wanted().await?;
         let cursor = patiently!(self.start.resolve(&self.store))?;

@@ -1,6 +1,6 @@
 //! Durable subscriptions: their cursor is kept in the store.
 
-use std::{fmt, marker::PhantomData, time::Duration};
+use std::{fmt, marker::PhantomData, pin::Pin, time::Duration};
 
 use super::{
     Batch, Decoder, Handler, HandlerError, OnFailure, Raw, StartFrom, Typed,
@@ -125,6 +125,9 @@ impl<D: Decoder> Subscription<D> {
 
     /// Replaces a stored filter that is another one. The cursor stays: what the old filter held back before it is
     /// not delivered.
+    ///
+    /// New names and aliases of a type are no other filter. An alias that was taken away is one: a version of the
+    /// application that does not know a name would pass over its events.
     pub fn redefine(mut self) -> Self {
         self.redefinition = Redefinition::Filter;
         self
@@ -137,7 +140,7 @@ impl<D: Decoder> Subscription<D> {
     }
 
     /// How long the subscription stays with an owner that is not heard of, 15 seconds by default. It is renewed
-    /// every third of that. At least 10 milliseconds, at most a year.
+    /// every third of that. Less than 10 milliseconds counts as that, and more than a year as a year.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease.clamp(SHORTEST_LEASE, LONGEST_LEASE);
         self
@@ -150,7 +153,8 @@ impl<D: Decoder> Subscription<D> {
         self
     }
 
-    /// Waits while somebody else owns the subscription, or it is paused, instead of failing. It takes over at once
+    /// Waits while somebody else owns the subscription, or it is paused, instead of failing. Once it is the owner, it can
+    /// lose the subscription as any other, and ends with [`Fenced`](crate::Error::Fenced): run it again then. It takes over at once
     /// when an owner in this process gives it up, within a [poll interval](Self::poll_interval) when one
     /// elsewhere does, and when the lease of one that is gone has expired.
     pub fn standby(mut self) -> Self {
@@ -158,7 +162,7 @@ impl<D: Decoder> Subscription<D> {
         self
     }
 
-    /// What becomes of an event that cannot be handled.
+    /// What becomes of an event that cannot be handled: the subscription [stops](OnFailure::Stop) by default.
     pub fn on_failure(mut self, policy: OnFailure) -> Self {
         self.common.options.on_failure = policy;
         self
@@ -167,7 +171,13 @@ impl<D: Decoder> Subscription<D> {
     /// Delivers events to a closure until [shut down](Self::until), or something fails for good.
     ///
     /// Accepted are `async |batch| { … Ok(()) }`, which may borrow shared values of its surroundings, and
-    /// `move |batch| { let shared = shared.clone(); async move { … Ok(()) } }`.
+    /// `move |batch| { let shared = shared.clone(); async move { … Ok(()) } }`. When the compiler says "async closure does
+    /// not implement `FnMut` because it captures state from its environment", the closure changes a variable of its
+    /// surroundings: count in an atomic, or take [`run_handler`](Self::run_handler). The error is always a
+    /// [`HandlerError`], made by `?` from any other.
+    ///
+    /// A batch comes again as a whole, with the events before the one that failed. A handler whose effects must not be
+    /// repeated more than need be takes batches of [one](Self::batch_size), or remembers positions.
     ///
     /// # Errors
     ///
@@ -206,9 +216,17 @@ impl<D: Decoder> Subscription<D> {
     /// Delivers each batch exactly once: the closure works in a transaction of the engine's database, in which
     /// the cursor moves too. It gets the open transaction and gives it back.
     ///
+    /// The engine has to be named; the rest is inferred:
+    /// `.run_transactional::<SqliteEngine, _, _>(async |batch, mut transaction| { …; Ok(transaction) })`. Tables are written
+    /// with the engine's own `sqlx` (`query.execute(&mut *transaction)`), and units of work with its `commit_in`. The
+    /// documentation of `evercore-sqlite` has an example that runs.
+    ///
     /// What the closure does elsewhere may happen again when the transaction does not commit. It must not commit
-    /// or roll back by itself; units of work are written with the engine's `commit_in`. While it has appended and
-    /// the transaction is open, it holds up readers of the log on PostgreSQL, and on SQLite everybody who writes.
+    /// or roll back by itself, nor give back another transaction: then nothing holds its writes and the cursor
+    /// together. While it has appended and the transaction is open, it holds up readers of the log on PostgreSQL. On
+    /// SQLite it holds up everybody who writes: a commit to the store by the closure itself is
+    /// [refused](crate::Error::WaitsForItself), and what it writes by other connections, or has other tasks write,
+    /// waits until that fails.
     ///
     /// # Errors
     ///
@@ -217,15 +235,22 @@ impl<D: Decoder> Subscription<D> {
     /// # Cancel safety
     ///
     /// As [`run`](Self::run).
-    pub async fn run_transactional<E, F, Fut>(self, handler: F) -> Result<()>
+    // The future is boxed so that its type does not name the closure's: rustc cannot prove that a future is `Send`
+    // which holds a closure over a type with a lifetime, such as a transaction of sqlx.
+    pub fn run_transactional<'a, E, F, Fut>(
+        self,
+        handler: F,
+    ) -> Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>
     where
         E: TransactionalEngine,
-        F: FnMut(Batch<D::Item>, E::Transaction) -> Fut,
-        Fut: Future<Output = Result<E::Transaction, HandlerError>>,
+        F: FnMut(Batch<D::Item>, E::Transaction) -> Fut + Send + 'a,
+        Fut: Future<Output = Result<E::Transaction, HandlerError>> + Send + 'a,
     {
-        self.store.engine_of::<E>()?;
-        let store = self.store.clone();
-        self.run_by(InTransaction::<E, F> { store, handler, engine: PhantomData }).await
+        Box::pin(async move {
+            self.store.engine_of::<E>()?;
+            let store = self.store.clone();
+            self.run_by(InTransaction::<E, F> { store, handler, engine: PhantomData }).await
+        })
     }
 
     async fn run_by(self, mut handler: impl Deliver<D::Item>) -> Result<()> {

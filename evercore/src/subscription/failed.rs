@@ -106,7 +106,7 @@ impl<D: Decoder> Subscription<D> {
     ///
     /// # Errors
     ///
-    /// [`Error::LogRewound`] when such an event is gone, [`Error::Engine`]. What the handler answers is part of the
+    /// [`Error::UnknownSubscription`], [`Error::LogRewound`] when such an event is gone, [`Error::Engine`]. What the handler answers is part of the
     /// result.
     ///
     /// # Cancel safety
@@ -118,6 +118,9 @@ impl<D: Decoder> Subscription<D> {
         Fut: Future<Output = Result<(), HandlerError>>,
     {
         let (store, name) = (&self.store, self.name.as_str());
+        if store.find_subscription(name).await?.is_none() {
+            return Err(Error::UnknownSubscription(name.into()));
+        }
         let mut retried = RetriedFailures::default();
         let mut after = Position::START;
         loop {

@@ -40,6 +40,10 @@ impl EventStore {
     /// Sets the cursor of a subscription, forwards or backwards. Its owner is stopped as by a
     /// [pause](Self::pause_subscription).
     ///
+    /// To build a read model anew: [pause](Self::pause_subscription) the subscription, empty the tables, reset it to the
+    /// [beginning](StartFrom::Beginning), [resume](Self::resume_subscription) it, and run it again. A transaction of its
+    /// owner that is open when it is paused can commit nothing any more, or did before the pause.
+    ///
     /// # Errors
     ///
     /// [`Error::UnknownSubscription`], [`Error::Engine`].

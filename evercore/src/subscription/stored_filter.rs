@@ -144,9 +144,10 @@ fn firsts(types: &[Names]) -> Vec<&str> {
     types.iter().filter_map(|names| names.first()).map(String::as_str).collect()
 }
 
-/// Whether each stored type is one of the wanted ones, under whatever name, and the other way round.
+/// Whether each stored type is one of the wanted ones, and the other way round. A wanted type may have more names than
+/// were stored. One that has fewer belongs to an older version of the application, which would pass over events.
 fn is_same<T>(stored: &[Names], wanted: &[T], is_named: impl Fn(&T, &str) -> bool) -> bool {
-    let is_one = |names: &Names, wanted: &T| names.iter().any(|name| is_named(wanted, name));
+    let is_one = |names: &Names, wanted: &T| names.iter().all(|name| is_named(wanted, name));
     stored.iter().all(|names| wanted.iter().any(|wanted| is_one(names, wanted)))
         && wanted.iter().all(|wanted| stored.iter().any(|names| is_one(names, wanted)))
 }

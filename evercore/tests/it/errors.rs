@@ -80,7 +80,9 @@ async fn an_unknown_event_type_is_an_error_that_names_it() {
     let error = store.load(id).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        format!("event 1 of Thing {id} is a \"Unheard\", which the code does not list")
+        format!(
+            "event 1 of Thing {id} is a \"Unheard\", which the aggregate or registry that decodes it does not list"
+        )
     );
 }
 

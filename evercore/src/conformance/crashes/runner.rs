@@ -32,7 +32,7 @@ pub async fn child<H: CrashHarness>() {
         .poll_interval(Duration::from_millis(20))
         .standby();
     let ended = match orders.mode {
-        Mode::Plain => subscription.run(async |batch| handle(&batch, steps, async |_| Ok(())).await).await,
+        Mode::Plain => subscription.run(async |batch| handle(&batch, steps).await).await,
         Mode::InTransaction => {
             let handler =
                 async |batch: Batch<_>, transaction| in_transaction::<H>(&batch, steps, transaction).await;
@@ -49,25 +49,34 @@ async fn in_transaction<H: CrashHarness>(
     steps: &Steps,
     mut transaction: TransactionOf<H>,
 ) -> Result<TransactionOf<H>, HandlerError> {
-    handle(batch, steps, async |event| H::insert(event.position(), &mut transaction).await).await?;
+    begin(batch, steps).await;
+    for (number, event) in batch.iter().enumerate() {
+        reach(number, batch, steps).await;
+        H::insert(event.position(), &mut transaction).await?;
+        say("event", event.position());
+    }
+    steps.take("handled").await;
     Ok(transaction)
 }
 
 /// Handles a batch, step by step.
-async fn handle(
-    batch: &Batch<RecordedEvent>,
-    steps: &Steps,
-    mut handle_one: impl AsyncFnMut(&RecordedEvent) -> Result<(), HandlerError>,
-) -> Result<(), HandlerError> {
-    say("batch", batch[0].position());
-    steps.take("handle").await;
+async fn handle(batch: &Batch<RecordedEvent>, steps: &Steps) -> Result<(), HandlerError> {
+    begin(batch, steps).await;
     for (number, event) in batch.iter().enumerate() {
-        if number == batch.len() / 2 {
-            steps.take("half").await;
-        }
-        handle_one(event).await?;
+        reach(number, batch, steps).await;
         say("event", event.position());
     }
     steps.take("handled").await;
     Ok(())
+}
+
+async fn begin(batch: &Batch<RecordedEvent>, steps: &Steps) {
+    say("batch", batch[0].position());
+    steps.take("handle").await;
+}
+
+async fn reach(number: usize, batch: &Batch<RecordedEvent>, steps: &Steps) {
+    if number == batch.len() / 2 {
+        steps.take("half").await;
+    }
 }

@@ -110,7 +110,7 @@ async fn happens(seed: u64, run: Run) -> (Vec<i64>, FaultyEngine, i64) {
     for _ in 0..100 {
         match fastrand::usize(..4) {
             0 => drop(deposit(&writer, fastrand::i64(1..6)).await),
-            1 => tokio::time::sleep(Duration::from_millis(fastrand::u64(..2_000))).await,
+            1 => super::elapse(Duration::from_millis(fastrand::u64(..2_000))).await,
             number => processes[number % 3].live().await,
         }
         for _ in 0..fastrand::u32(..20) {
@@ -122,7 +122,7 @@ async fn happens(seed: u64, run: Run) -> (Vec<i64>, FaultyEngine, i64) {
     loop {
         tokio::select! {
             waited = &mut wait => break waited.unwrap(),
-            () = tokio::time::sleep(Duration::from_millis(20)) => {
+            () = super::elapse(Duration::from_millis(20)) => {
                 for process in &mut processes {
                     process.engine.calm();
                     if process.task.is_finished() {

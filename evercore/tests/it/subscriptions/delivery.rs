@@ -83,7 +83,7 @@ async fn a_lost_connection_is_waited_for() {
     deposit(&other, 1).await;
     // By the paused clock: as many tries as there are in an hour.
     let calls = engine.take_calls();
-    tokio::time::sleep(std::time::Duration::from_secs(3600)).await;
+    super::elapse(std::time::Duration::from_secs(3600)).await;
     let tries: usize = engine.take_calls().values().sum();
     assert!((100..3 * 3600).contains(&tries), "{tries} tries in an hour, {calls:?} before");
     engine.set_down(false);
@@ -185,16 +185,16 @@ async fn where_nothing_is_delivered_the_cursor_is_stored_every_ten_seconds() {
     soon(store.wait_until_caught_up("s", LONG)).await.unwrap();
     for _ in 0..60 {
         deposit(&other, 1).await;
-        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        super::elapse(std::time::Duration::from_secs(1)).await;
     }
     let checkpoints = engine.calls(Op::Checkpoint);
     assert!((5..=7).contains(&checkpoints), "{checkpoints} in a minute");
     // What is considered last is stored, too.
-    tokio::time::sleep(std::time::Duration::from_secs(11)).await;
+    super::elapse(std::time::Duration::from_secs(11)).await;
     assert_eq!(status(&store, "s").await.cursor, store.head().await.unwrap());
     // And then there is nothing to store.
     engine.take_calls();
-    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+    super::elapse(std::time::Duration::from_secs(60)).await;
     assert_eq!(engine.calls(Op::Checkpoint), 0);
     runner.stop().await;
 }

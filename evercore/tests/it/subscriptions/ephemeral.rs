@@ -65,7 +65,7 @@ async fn after_lost_connections_nothing_is_missing_and_nothing_comes_twice() {
         engine.set_down(round % 3 == 0);
         let last = deposit(&writer, 7).await.get();
         if round % 3 == 0 {
-            tokio::time::sleep(std::time::Duration::from_secs(20)).await;
+            super::elapse(std::time::Duration::from_secs(20)).await;
             engine.set_down(false);
         }
         let seen = runner.take(7).await;

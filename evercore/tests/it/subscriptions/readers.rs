@@ -93,9 +93,9 @@ async fn a_hundred_idle_subscriptions_ask_for_next_to_nothing() {
         others.push(Runner::of(store.subscription(&name).event::<Kept>()));
         soon(store.wait_until_caught_up(&name, LONG)).await.unwrap();
     }
-    tokio::time::sleep(Duration::from_secs(20)).await;
+    super::elapse(Duration::from_secs(20)).await;
     engine.take_calls();
-    tokio::time::sleep(Duration::from_secs(100)).await;
+    super::elapse(Duration::from_secs(100)).await;
     let calls = engine.take_calls();
     let total: usize = calls.values().sum();
     assert!(total <= 2 * 100, "{total} calls in 100 seconds: {calls:?}");
@@ -121,9 +121,9 @@ async fn a_hundred_that_stand_by_ask_for_next_to_nothing() {
             .standby(),
         ));
     }
-    tokio::time::sleep(Duration::from_secs(20)).await;
+    super::elapse(Duration::from_secs(20)).await;
     engine.take_calls();
-    tokio::time::sleep(Duration::from_secs(100)).await;
+    super::elapse(Duration::from_secs(100)).await;
     let calls = engine.take_calls();
     let total: usize = calls.values().sum();
     assert!(total <= 3 * 100, "{total} calls in 100 seconds: {calls:?}");
