@@ -7,3 +7,4 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON {schema}.idempotency_keys TO {role};
 GRANT USAGE ON SEQUENCE {schema}.subscription_tokens TO {role};
 GRANT SELECT, INSERT, UPDATE, DELETE ON {schema}.subscriptions, {schema}.subscription_cursors TO {role};
 GRANT SELECT, INSERT, UPDATE, DELETE ON {schema}.failed_deliveries TO {role};
+GRANT EXECUTE ON FUNCTION {schema}.commit_v1, {schema}.events_of_types_v1 TO {role};

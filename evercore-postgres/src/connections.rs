@@ -334,6 +334,13 @@ impl Lease<'_> {
         answered
     }
 
+    async fn replacement(&self) -> Result<Session, Problem> {
+        let new = self.connections.connect().await?;
+        let session = self.connections.inspected(new, self.statements).await?;
+        self.connections.refuse_subscribed()?;
+        Ok(session)
+    }
+
     /// Runs a statement that writes. A role may have its transactions see a single moment: then the statement
     /// is refused when somebody else was faster, and is run again in a later moment, in which that can be seen.
     ///
@@ -347,8 +354,8 @@ impl Lease<'_> {
                 Err(problem) if problem.is_serialization_failure() && tries < TRIES => tries += 1,
                 Err(problem) if reached == Reached::Beginning && problem.is_lost_connection() && !is_new => {
                     is_new = true;
-                    let new = self.connections.connect().await?;
-                    self.session = Some(self.connections.inspected(new, self.statements).await?);
+                    // Nothing was sent, and nothing is as long as this fails.
+                    self.session = Some(self.replacement().await.map_err(Problem::before_commit)?);
                 }
                 answered => return answered,
             }

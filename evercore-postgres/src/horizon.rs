@@ -209,7 +209,11 @@ async fn outlast(
         }
         pause.wait().await;
         let Some(now) = appending(&mut connection, statements).await? else { return Ok(None) };
-        transactions.retain(|transaction| now.contains(transaction));
+        // A prepared transaction goes by another number, -1/…, when the server has recovered from a crash, which a
+        // pooler can hide, and of which the time of the server's start says nothing.
+        let is_recovered = |transaction: &str| transaction.starts_with("-1/");
+        transactions =
+            now.into_iter().filter(|one| transactions.contains(one) || is_recovered(one)).collect();
         if !told && begun.elapsed() >= STALL && !transactions.is_empty() {
             told = true;
             let transactions: Vec<_> = transactions.iter().cloned().collect();

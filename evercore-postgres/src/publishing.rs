@@ -57,7 +57,15 @@ impl Publishing {
     /// settled; without one the publisher settles it. Soon after, readers of copies get them too. Nobody waits for
     /// that.
     pub(crate) fn signal(&self, settled: Option<Mark>) {
-        *lock(&self.publisher.found) = settled;
+        {
+            let mut found = lock(&self.publisher.found);
+            // One that is further on, or still to be found out, waits to be published: it is not forgotten.
+            *found = Some(match (*found, settled) {
+                (None, settled) => settled,
+                (Some(Some(before)), Some(now)) => Some(before.max(now)),
+                (Some(None), _) | (Some(_), None) => None,
+            });
+        }
         self.task.signal(|signals| {
             let publisher = Arc::clone(&self.publisher);
             async move { publisher.publish_after(signals).await }
@@ -80,8 +88,8 @@ pub(crate) struct Publisher {
     connections: Connections,
     statements: Statements,
     horizon: Horizon,
-    /// What readers have found to be settled.
-    found: Mutex<Option<Mark>>,
+    /// What readers have found to be settled and was not written down yet; without a mark it is still to be settled.
+    found: Mutex<Option<Option<Mark>>>,
     /// What was written down last, and how many connections there had been.
     published: Mutex<Option<(Mark, u64)>>,
 }
@@ -113,7 +121,7 @@ impl Publisher {
     }
 
     async fn publish_found(&self) -> Result<(), Problem> {
-        let found = lock(&self.found).take();
+        let found = lock(&self.found).take().flatten();
         match found {
             Some(settled) => self.write(settled).await,
             None => self.publish().await.map(drop),
