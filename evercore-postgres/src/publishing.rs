@@ -47,7 +47,7 @@ impl Publishing {
             connections,
             statements: statements.clone(),
             horizon: Horizon::default(),
-            found: Mutex::default(),
+            pending: Mutex::default(),
             published: Mutex::default(),
         };
         Self { publisher: Arc::new(publisher), is_told: primary.is_some(), task: Task::default() }
@@ -57,15 +57,7 @@ impl Publishing {
     /// settled; without one the publisher settles it. Soon after, readers of copies get them too. Nobody waits for
     /// that.
     pub(crate) fn signal(&self, settled: Option<Mark>) {
-        {
-            let mut found = lock(&self.publisher.found);
-            // One that is further on, or still to be found out, waits to be published: it is not forgotten.
-            *found = Some(match (*found, settled) {
-                (None, settled) => settled,
-                (Some(Some(before)), Some(now)) => Some(before.max(now)),
-                (Some(None), _) | (Some(_), None) => None,
-            });
-        }
+        lock(&self.publisher.pending).add(settled);
         self.task.signal(|signals| {
             let publisher = Arc::clone(&self.publisher);
             async move { publisher.publish_after(signals).await }
@@ -83,13 +75,35 @@ impl Publishing {
     }
 }
 
+/// What waits to be published.
+#[derive(Debug, Default, Clone, Copy)]
+enum Pending {
+    #[default]
+    Nothing,
+    /// How far the log is settled is still to be found out.
+    ToSettle,
+    /// Readers have found it to be settled up to here.
+    Found(Mark),
+}
+
+impl Pending {
+    /// What is further on, or still to be found out, is not forgotten for what came later.
+    fn add(&mut self, settled: Option<Mark>) {
+        *self = match (*self, settled) {
+            (Self::Nothing, Some(mark)) => Self::Found(mark),
+            (Self::Found(before), Some(mark)) => Self::Found(before.max(mark)),
+            (Self::ToSettle, _) | (_, None) => Self::ToSettle,
+        };
+    }
+}
+
 /// Settles the log where it is written, and writes down how far that is.
 pub(crate) struct Publisher {
     connections: Connections,
     statements: Statements,
     horizon: Horizon,
-    /// What readers have found to be settled and was not written down yet; without a mark it is still to be settled.
-    found: Mutex<Option<Option<Mark>>>,
+    /// What waits to be written down.
+    pending: Mutex<Pending>,
     /// What was written down last, and how many connections there had been.
     published: Mutex<Option<(Mark, u64)>>,
 }
@@ -121,10 +135,10 @@ impl Publisher {
     }
 
     async fn publish_found(&self) -> Result<(), Problem> {
-        let found = lock(&self.found).take().flatten();
-        match found {
-            Some(settled) => self.write(settled).await,
-            None => self.publish().await.map(drop),
+        let pending = std::mem::take(&mut *lock(&self.pending));
+        match pending {
+            Pending::Found(settled) => self.write(settled).await,
+            Pending::Nothing | Pending::ToSettle => self.publish().await.map(drop),
         }
     }
 
@@ -153,5 +167,25 @@ fn pause_after(problem: &Problem) -> Duration {
     match problem.kind() {
         EngineErrorKind::ReadOnly => PAUSE_WITHOUT_RIGHTS,
         _ => PAUSE_AFTER_FAILURE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Mark, Pending};
+
+    #[test]
+    fn what_waits_is_not_forgotten_for_what_is_further_back() {
+        let mut pending = Pending::default();
+        pending.add(Some(mark(10)));
+        pending.add(Some(mark(3)));
+        assert!(matches!(pending, Pending::Found(found) if found == mark(10)), "{pending:?}");
+        pending.add(None);
+        pending.add(Some(mark(20)));
+        assert!(matches!(pending, Pending::ToSettle), "{pending:?}");
+    }
+
+    fn mark(position: i64) -> Mark {
+        Mark { position: evercore::Position::new(position), ..Mark::START }
     }
 }
