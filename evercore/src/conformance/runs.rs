@@ -6,6 +6,7 @@ use futures_util::TryStreamExt as _;
 use tokio::{
     sync::{Semaphore, mpsc, oneshot},
     task::JoinHandle,
+    time::timeout,
 };
 
 use super::subscribers::{LEASE, NAME};
@@ -19,6 +20,9 @@ pub(super) const SOON: Duration = Duration::from_secs(50);
 
 /// Longer than a case: who polls so rarely has to be woken.
 pub(super) const NEVER: Duration = Duration::from_secs(3600);
+
+/// After so long a status that is waited for is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// No events were handled.
 pub(super) const NOTHING: [i64; 0] = [];
@@ -212,7 +216,9 @@ pub(super) async fn cursor(store: &EventStore) -> i64 {
 
 /// Waits until the subscription is as it is wanted.
 pub(super) async fn until(store: &EventStore, name: &str, wanted: impl Fn(&SubscriptionStatus) -> bool) {
+    let mut doorbell = store.watch();
     while !find_status(store, name).await.is_some_and(|status| wanted(&status)) {
-        tokio::task::yield_now().await;
+        // Not at once: looking without a pause takes the processor away from what is waited for.
+        let _ = timeout(LOOK_AGAIN, doorbell.rung()).await;
     }
 }
