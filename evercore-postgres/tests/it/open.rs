@@ -7,7 +7,7 @@ use evercore::{
     engine::{EngineError, EngineErrorKind, StorageEngine},
 };
 use evercore_postgres::PostgresEngine;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use tokio::net::TcpListener;
 
 use crate::fixtures::{Place, TestResult, commit_new, create, define, key, load, log, names, new_id, run};
@@ -207,23 +207,30 @@ async fn the_engine_uses_as_many_connections_as_it_may() -> TestResult {
     let builder = PostgresEngine::builder().url(&place.url()).application_name("counted");
     let engine = std::sync::Arc::new(builder.pool_size(NonZero::new(3).ok_or("not zero")?).connect().await?);
     let types = define(&engine).await;
+    let mut session = place.session().await;
+    // Commits that are answered at once may all take turns on one connection.
+    run(&mut session, "BEGIN; LOCK TABLE evercore.events IN SHARE MODE").await;
     let writing: Vec<_> = (0..40)
         .map(|_| {
             let engine = std::sync::Arc::clone(&engine);
             tokio::spawn(async move { commit_new(&engine, types, 1).await })
         })
         .collect();
+    let mut observer = place.session().await;
+    while count(&mut observer, true).await < 3 {}
+    run(&mut session, "ROLLBACK").await;
     for written in writing {
         written.await?;
     }
-    let count: i64 = sqlx::query_scalar(
-        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'counted'
-            AND datname = current_database()",
-    )
-    .fetch_one(&mut place.session().await)
-    .await?;
-    assert_eq!(count, 3);
+    assert_eq!(count(&mut observer, false).await, 3);
     Ok(())
+}
+
+/// How many connections the engine has, or how many of them wait for somebody.
+async fn count(observer: &mut PgConnection, only_waiting: bool) -> i64 {
+    let count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'counted'
+        AND datname = current_database() AND (NOT $1 OR cardinality(pg_blocking_pids(pid)) > 0)";
+    sqlx::query_scalar(count).bind(only_waiting).fetch_one(observer).await.expect("a count")
 }
 
 #[tokio::test]
