@@ -109,6 +109,20 @@ async fn a_commit_whose_server_is_killed_is_found_out_by_its_key() -> TestResult
     Ok(())
 }
 
+/// The server is gone, so that no other connection can be made either.
+#[tokio::test]
+async fn a_commit_that_could_not_begin_wrote_nothing() -> TestResult {
+    let server = private().await;
+    let place = place_on(&server).await;
+    let builder = PostgresEngine::builder().url(&place.url()).without_prepared_statements();
+    let engine = builder.connect().await?;
+    let changes = append(define(&engine).await, new_id(&engine).await, 0, 1);
+    blocking(move || server.shut_down()).await;
+    let error = engine.commit(&changes).await.expect_err("nobody answers");
+    assert!(matches!(&error, CommitError::Engine(error) if is_connection_lost(error)), "{error:?}");
+    Ok(())
+}
+
 #[derive(Default)]
 struct Made {
     count: AtomicUsize,

@@ -14,7 +14,7 @@ use evercore::{
     },
 };
 use evercore_postgres::{PostgresEngine, PostgresEngineBuilder};
-use sqlx::{ConnectOptions as _, postgres::PgConnectOptions};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, postgres::PgConnectOptions};
 use tokio::time::timeout;
 use xtask::postgres::{PgBouncer, PrivateServer, Statements};
 
@@ -63,13 +63,31 @@ impl Behind {
         self.builder().connect().await.expect("the store opens")
     }
 
-    /// Starts the server again while the pooler holds back what its clients say: they see nothing of it.
-    async fn restart(&self, server: Arc<PrivateServer>) {
+    /// Has something happen to the server while the pooler holds back what its clients say: they see nothing of it.
+    async fn unseen(&self, what: impl AsyncFnOnce()) {
         let options: PgConnectOptions = self.pooler.console_url().parse().expect("a URL");
         let mut console = options.extra_float_digits(None).connect().await.expect("a console");
         run(&mut console, "PAUSE").await;
-        blocking(move || server.restart()).await;
+        what().await;
         run(&mut console, "RESUME").await;
+    }
+
+    async fn restart(&self, server: Arc<PrivateServer>) {
+        self.unseen(async || blocking(move || server.restart()).await).await;
+    }
+
+    /// Kills a process of the server, which ends all sessions and recovers, without being started again.
+    async fn crash(&self, server: Arc<PrivateServer>) {
+        let crash = async || {
+            let mut witness = self.place.session().await;
+            let mut victim = self.place.session().await;
+            let process: i32 =
+                sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut victim).await.expect("a number");
+            blocking(move || server.kill_backend_9(process)).await;
+            while sqlx::query("SELECT").execute(&mut witness).await.is_ok() {}
+            while PgConnection::connect(&self.place.url()).await.is_err() {}
+        };
+        self.unseen(crash).await;
     }
 }
 
@@ -360,6 +378,17 @@ async fn who_was_appending_before_a_restart_is_not_trusted() -> TestResult {
         let engine = behind.engine().await;
         who_was_appending_is_not_trusted(&behind.place, engine, async || behind.restart(server).await)
             .await?;
+    }
+    Ok(())
+}
+
+/// Nor that it has recovered from a crash: then the time at which it was started is the same.
+#[tokio::test]
+async fn who_was_appending_before_a_crash_is_not_trusted() -> TestResult {
+    for statements in [Statements::Known, Statements::Unknown] {
+        let Some((server, behind)) = on_own_server(statements).await else { continue };
+        let engine = behind.engine().await;
+        who_was_appending_is_not_trusted(&behind.place, engine, async || behind.crash(server).await).await?;
     }
     Ok(())
 }
