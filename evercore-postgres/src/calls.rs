@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, PgConnection, postgres::PgRow};
+use futures_util::TryStreamExt as _;
+use sqlx::{AssertSqlSafe, PgConnection};
 
-use crate::{error::Problem, statements::Query};
+use crate::{answer::Answer, error::Problem, statements::Query};
 
 /// How statements are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,22 +47,22 @@ impl Calls {
     }
 
     /// Runs one statement on a connection that is ready for it.
-    pub(crate) async fn fetch(
+    pub(crate) async fn fetch<A: Answer>(
         self,
         connection: &mut PgConnection,
         query: Query<'_>,
         reached: &mut Reached,
-    ) -> Result<Vec<PgRow>, Problem> {
+    ) -> Result<A, Problem> {
         if self == Self::Prepared {
             *reached = Reached::Commit;
-            return Ok(query.fetch_all(connection).await?);
+            return collect(query, connection).await;
         }
         *reached = Reached::Statement;
-        match query.persistent(false).fetch_all(&mut *connection).await.map_err(Problem::from) {
-            Ok(rows) => {
+        match collect(query.persistent(false), connection).await {
+            Ok(answer) => {
                 *reached = Reached::Commit;
                 run(connection, "COMMIT").await?;
-                Ok(rows)
+                Ok(answer)
             }
             Err(problem) => {
                 // If that fails, the next one to begin a transaction on this connection finds it broken.
@@ -79,6 +80,18 @@ impl Calls {
     pub(crate) fn within(self, query: Query<'_>) -> Query<'_> {
         query.persistent(self == Self::Prepared)
     }
+}
+
+/// Takes all rows, also after one that cannot be: the connection is ready for another statement then.
+async fn collect<A: Answer>(query: Query<'_>, connection: &mut PgConnection) -> Result<A, Problem> {
+    let (mut answer, mut added) = (A::default(), Ok(()));
+    let mut rows = query.fetch(connection);
+    while let Some(row) = rows.try_next().await? {
+        if added.is_ok() {
+            added = answer.add(row);
+        }
+    }
+    added.map(|()| answer)
 }
 
 /// How long the server may take for a statement, or wait for a lock: a little shorter than anybody waits for its

@@ -22,6 +22,7 @@ use tokio::{
 };
 
 use crate::{
+    answer::Answer,
     calls::{Calls, Reached},
     error::Problem,
     inspection::{self, ServerId},
@@ -172,7 +173,8 @@ impl Connections {
             calls.begin(&mut connection, limit).await?;
             calls.fetch(&mut connection, statements.inspect(), &mut Reached::default()).await
         };
-        let rows = timeout(limit, inspected).await.map_err(|_| Problem::NoAnswerWithin(limit))??;
+        let rows: Vec<PgRow> =
+            timeout(limit, inspected).await.map_err(|_| Problem::NoAnswerWithin(limit))??;
         let (found, server) = inspection::inspect(&rows)?;
         if self.store.get_or_init(|| found.store.clone()) != &found.store {
             return Err(Problem::OtherStore);
@@ -305,10 +307,15 @@ pub(crate) struct Lease<'a> {
 impl Lease<'_> {
     /// Runs a statement.
     pub(crate) async fn fetch(&mut self, query: Query<'_>) -> Result<Vec<PgRow>, Problem> {
+        self.read(query).await
+    }
+
+    /// Runs a statement, and makes something of its rows while they arrive.
+    pub(crate) async fn read<A: Answer>(&mut self, query: Query<'_>) -> Result<A, Problem> {
         self.attempt(query, &mut Reached::default()).await
     }
 
-    async fn attempt(&mut self, query: Query<'_>, reached: &mut Reached) -> Result<Vec<PgRow>, Problem> {
+    async fn attempt<A: Answer>(&mut self, query: Query<'_>, reached: &mut Reached) -> Result<A, Problem> {
         let limit = self.connections.limits.statement;
         let answered = timeout(limit, self.call(query, reached)).await;
         match answered.unwrap_or(Err(Problem::NoAnswerWithin(limit))) {
@@ -318,14 +325,14 @@ impl Lease<'_> {
     }
 
     /// While this is under way the lease has no session: one whose call is given up is closed.
-    async fn call(&mut self, query: Query<'_>, reached: &mut Reached) -> Result<Vec<PgRow>, Problem> {
+    async fn call<A: Answer>(&mut self, query: Query<'_>, reached: &mut Reached) -> Result<A, Problem> {
         let mut session = self.session.take().ok_or(Problem::Closed)?;
         let Limits { statement: limit, calls, .. } = self.connections.limits;
         let answered = match calls.begin(&mut session.connection, limit).await {
             Ok(()) => calls.fetch(&mut session.connection, query, reached).await,
             Err(problem) => Err(problem),
         };
-        let answered = answered.and_then(|rows| session.server.answered(&rows).map(|()| rows));
+        let answered = answered.and_then(|answer| session.server.answered(&answer).map(|()| answer));
         match &answered {
             Err(problem) if problem.is_of_connection() => self.connections.idle().clear(),
             Err(problem) if problem.is_of_statement() => {}

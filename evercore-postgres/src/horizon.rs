@@ -18,6 +18,7 @@ use sqlx::{Row as _, postgres::PgRow};
 use tokio::time::{Instant, sleep};
 
 use crate::{
+    answer::Answer,
     connections::{Connections, Lease},
     error::Problem,
     mark::Mark,
@@ -128,17 +129,17 @@ impl Horizon {
 
     /// Runs a statement that was made with what is `known`. When the last event that was read is not there any more,
     /// nothing of the answer counts, and nothing is read from then on.
-    pub(crate) async fn ask(
+    pub(crate) async fn ask<A: Answer>(
         &self,
         connection: &mut Lease<'_>,
         statements: &Statements,
         query: Query<'_>,
         known: Known,
-    ) -> Result<(Limit, Vec<PgRow>), Problem> {
-        let rows = connection.fetch(query).await?;
-        if let Some(limit) = row::limit(&rows)? {
+    ) -> Result<(Limit, A), Problem> {
+        let answer: A = connection.read(query).await?;
+        if let Some(limit) = row::limit(&answer)? {
             self.lock().known.is_copy = matches!(limit, Limit::Published(_));
-            return Ok((limit, rows));
+            return Ok((limit, answer));
         }
         let there = connection.fetch(statements.event_at(known.last.position)).await?;
         let found = there.first().map(|row| row::mark(row, known.last.position)).transpose()?;
@@ -176,7 +177,7 @@ impl Horizon {
     ) -> Result<Option<Head>, Problem> {
         let mut connection = connections.lease_beside(statements).await?;
         let known = self.known(connections)?;
-        let (limit, rows) = self
+        let (limit, rows): (_, Vec<PgRow>) = self
             .ask(&mut connection, statements, statements.head(known.settled.position, known.last), known)
             .await?;
         let row = rows.first().ok_or(Problem::NoAnswer)?;

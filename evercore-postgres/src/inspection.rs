@@ -2,7 +2,7 @@
 
 use sqlx::{Row as _, ValueRef as _, postgres::PgRow};
 
-use crate::error::Problem;
+use crate::{answer::Answer, error::Problem};
 
 /// PostgreSQL 14.1: before, a prepared transaction could change its virtual id while readers wait for it.
 const OLDEST: i32 = 140_001;
@@ -25,11 +25,11 @@ impl ServerId {
         Ok(Some(Self(micros)))
     }
 
-    /// Fails when these rows come from another server. What was inspected, what is known to be settled and who was
+    /// Fails when an answer comes from another server. What was inspected, what is known to be settled and who was
     /// seen appending belong to the one before, even when all events are still there: a prepared transaction
     /// goes by another number there.
-    pub(crate) fn answered(self, rows: &[PgRow]) -> Result<(), Problem> {
-        let row = rows.first().filter(|row| row.try_column(Self::COLUMN).is_ok());
+    pub(crate) fn answered(self, answer: &impl Answer) -> Result<(), Problem> {
+        let row = answer.first().filter(|row| row.try_column(Self::COLUMN).is_ok());
         match row.map(Self::of).transpose()?.flatten() {
             Some(other) if other != self => Err(Problem::OtherServer),
             _ => Ok(()),

@@ -230,6 +230,7 @@
 //!
 //! A role that only reads needs `USAGE` on the schema and `SELECT` on all that is in it.
 
+mod answer;
 mod calls;
 mod commit;
 mod connections;

@@ -10,6 +10,7 @@ use sqlx::{Row as _, postgres::PgRow};
 use tokio::time::sleep;
 
 use crate::{
+    answer::Page,
     connections::{Connections, Lease},
     copy::CopiedHorizon,
     error::Problem,
@@ -120,8 +121,8 @@ impl Log<'_> {
         known: Known,
     ) -> Result<Found, Problem> {
         let query = self.statements.log_after(read.after, read.limit, known.last);
-        let (limit, rows) = self.horizon.ask(connection, self.statements, query, known).await?;
-        let mut events = events(&rows)?;
+        let (limit, page): (_, Page) = self.horizon.ask(connection, self.statements, query, known).await?;
+        let mut events = page.events();
         if let Limit::Published(end) = limit {
             return Ok(copied(events, read, end));
         }
@@ -155,8 +156,8 @@ impl Log<'_> {
             return Ok(Found::Nothing);
         }
         let query = self.statements.log_between(read, end, known.last);
-        let (limit, rows) = self.horizon.ask(connection, self.statements, query, known).await?;
-        let events = events(&rows)?;
+        let (limit, page): (_, Page) = self.horizon.ask(connection, self.statements, query, known).await?;
+        let events = page.events();
         Ok(match limit {
             Limit::Published(limit) => copied(events, read, end.min(limit)),
             // It was a copy before, of which less was known.
@@ -239,12 +240,4 @@ fn filtered(events: Vec<StoredEvent>, read: &LogRead, end: Position) -> LogPage 
 
 fn is_full(events: usize, read: &LogRead) -> bool {
     u32::try_from(events).is_ok_and(|count| count >= read.limit)
-}
-
-/// The events of a page, in their order: they come in it, but SQL does not promise it.
-fn events(rows: &[PgRow]) -> Result<Vec<StoredEvent>, Problem> {
-    let events = rows.iter().filter_map(|row| row::event(row).transpose());
-    let mut events = events.collect::<Result<Vec<_>, _>>()?;
-    events.sort_by_key(|event| event.position);
-    Ok(events)
 }

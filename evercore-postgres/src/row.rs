@@ -6,7 +6,7 @@ use evercore::{
 };
 use sqlx::{ColumnIndex, Row as _, ValueRef as _, postgres::PgRow};
 
-use crate::{error::Problem, mark::Mark, time};
+use crate::{answer::Answer, error::Problem, mark::Mark, time};
 
 /// One row of a load.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ fn snapshot(row: &PgRow) -> Result<LoadedSnapshot, Problem> {
     })
 }
 
-/// Of a page of the log; `None` for the row that says that there are no events.
+/// Of a page of the log; `None` for the row that says what is true of all.
 pub(crate) fn event(row: &PgRow) -> Result<Option<StoredEvent>, Problem> {
     let Some(position) = row.try_get(1)? else { return Ok(None) };
     Ok(Some(StoredEvent {
@@ -114,9 +114,9 @@ pub(crate) enum Limit {
     Published(Position),
 }
 
-/// Of each statement that reads the log, in the first column; `None` when what was read before is not there.
-pub(crate) fn limit(rows: &[PgRow]) -> Result<Option<Limit>, Problem> {
-    Ok(match rows.first().ok_or(Problem::NoAnswer)?.try_get(0)? {
+/// Of each statement that reads the log, in the first column of the first row; `None` when what was read before is not there.
+pub(crate) fn limit(answer: &impl Answer) -> Result<Option<Limit>, Problem> {
+    Ok(match answer.first().ok_or(Problem::NoAnswer)?.try_get(0)? {
         None => Some(Limit::Settled),
         Some(-1_i64) => None,
         Some(position) => Some(Limit::Published(Position::new(position))),
