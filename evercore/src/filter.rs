@@ -1,7 +1,5 @@
 //! Which events of the log are wanted.
 
-use std::sync::Arc;
-
 use crate::{
     Aggregate, AggregateId, AggregateRef, AggregateType, Error, Event, EventStore, EventType, NaturalKey,
     Position, Result,
@@ -169,21 +167,10 @@ impl Selection {
     }
 
     async fn resolve_names(&mut self) -> Result<Option<EventFilter>> {
-        let types = self.store.types();
         let aggregates = self.filter.aggregates.iter().flat_map(AggregateType::names);
-        let aggregate_types: Arc<[_]> = aggregates.filter_map(|name| types.aggregate_id(name)).collect();
         let events = self.filter.events.iter().flat_map(EventType::names);
-        let event_types: Arc<[_]> = events.filter_map(|name| types.event_id(name)).collect();
-        let nothing = !self.filter.aggregates.is_empty() && aggregate_types.is_empty()
-            || !self.filter.events.is_empty() && event_types.is_empty();
-        if nothing {
-            return Ok(None);
-        }
-        Ok(Some(EventFilter {
-            aggregate_types: (!aggregate_types.is_empty()).then_some(aggregate_types),
-            event_types: (!event_types.is_empty()).then_some(event_types),
-            aggregate: self.resolve_aggregate().await?,
-        }))
+        let Some(filter) = self.store.types().filter(aggregates, events) else { return Ok(None) };
+        Ok(Some(EventFilter { aggregate: self.resolve_aggregate().await?, ..filter }))
     }
 
     /// The one aggregate, also when its type was defined by somebody else meanwhile.

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     Aggregate, AggregateType, AggregateTypeId, EventType, EventTypeId,
-    engine::{AnyEngine, EngineError, StoredEvent, TypeCatalog, TypeNames},
+    engine::{AnyEngine, EngineError, EventFilter, StoredEvent, TypeCatalog, TypeNames},
 };
 
 /// An aggregate of the code and its types in the store.
@@ -157,6 +157,20 @@ impl TypeCache {
         })
     }
 
+    /// What lets through the events that have one of the names of each kind, if there are any names of it; `None` while
+    /// no stored event can have one.
+    pub(crate) fn filter<'a>(
+        &self,
+        aggregates: impl Iterator<Item = &'a str>,
+        events: impl Iterator<Item = &'a str>,
+    ) -> Option<EventFilter> {
+        Some(EventFilter {
+            aggregate_types: ids(aggregates, |name| self.aggregate_id(name)).ok()?,
+            event_types: ids(events, |name| self.event_id(name)).ok()?,
+            aggregate: None,
+        })
+    }
+
     pub(crate) fn aggregate_name(&self, id: AggregateTypeId) -> Option<Arc<str>> {
         self.read(|known| known.aggregates.names.get(&id).cloned())
     }
@@ -248,4 +262,20 @@ impl Known {
         let type_ids = self.type_ids(&aggregate);
         Binding { rust_type, aggregate, type_ids, event_ids, events, has_event_ids }
     }
+}
+
+/// None of the wanted names is known.
+struct NothingKnown;
+
+/// The ids that these names have so far; no list when there are no names.
+fn ids<'a, T>(
+    names: impl Iterator<Item = &'a str>,
+    id: impl Fn(&str) -> Option<T>,
+) -> Result<Option<Arc<[T]>>, NothingKnown> {
+    let mut names = names.peekable();
+    if names.peek().is_none() {
+        return Ok(None);
+    }
+    let ids: Arc<[_]> = names.filter_map(id).collect();
+    if ids.is_empty() { Err(NothingKnown) } else { Ok(Some(ids)) }
 }

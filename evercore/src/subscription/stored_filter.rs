@@ -1,6 +1,6 @@
 //! The filter of a subscription as it is stored with it.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -67,22 +67,14 @@ impl StoredFilter {
     /// The filter with the ids of its types; `None` while no stored event can match.
     pub(super) async fn resolve(&self, store: &EventStore) -> Result<Option<EventFilter>> {
         let types = store.types();
-        let is_known = self.aggregates.iter().flatten().all(|name| types.aggregate_id(name).is_some())
-            && self.events.iter().flatten().all(|name| types.event_id(name).is_some());
+        let is_known = names(&self.aggregates).all(|name| types.aggregate_id(name).is_some())
+            && names(&self.events).all(|name| types.event_id(name).is_some());
         if !is_known {
             store.refresh_types().await?;
         }
-        let aggregate_types: Arc<[_]> =
-            self.aggregates.iter().flatten().filter_map(|name| types.aggregate_id(name)).collect();
-        let event_types: Arc<[_]> =
-            self.events.iter().flatten().filter_map(|name| types.event_id(name)).collect();
-        let nothing = !self.aggregates.is_empty() && aggregate_types.is_empty()
-            || !self.events.is_empty() && event_types.is_empty();
-        Ok((!nothing).then(|| EventFilter {
-            aggregate_types: (!aggregate_types.is_empty()).then_some(aggregate_types),
-            event_types: (!event_types.is_empty()).then_some(event_types),
-            aggregate: self.aggregate.as_ref().map(|aggregate| aggregate.id),
-        }))
+        let aggregate = self.aggregate.as_ref().map(|aggregate| aggregate.id);
+        let filter = types.filter(names(&self.aggregates), names(&self.events));
+        Ok(filter.map(|filter| EventFilter { aggregate, ..filter }))
     }
 
     /// Whether this is what `filter` asks for.
@@ -138,6 +130,10 @@ fn sentence(aggregates: Vec<&str>, events: Vec<&str>, one: Option<String>) -> St
     let parts: Vec<_> =
         [list("aggregates of", aggregates), list("events", events), one].into_iter().flatten().collect();
     if parts.is_empty() { "all events".to_owned() } else { parts.join("; ") }
+}
+
+fn names(types: &[Names]) -> impl Iterator<Item = &str> {
+    types.iter().flatten().map(String::as_str)
 }
 
 fn firsts(types: &[Names]) -> Vec<&str> {
