@@ -14,9 +14,9 @@ use crate::{mark::Mark, schema::Schema, time::Time};
 /// A statement with its parameters.
 pub(crate) type Query<'q> = sqlx::query::Query<'q, Postgres, PgArguments>;
 
-/// Names the text of each statement.
+/// Names the text of each statement, which may have a beginning that it shares with others.
 macro_rules! texts {
-    ($($name:ident = $file:literal;)*) => {
+    ($($name:ident = $($file:literal),+;)*) => {
         /// The texts of all statements, for one schema.
         #[derive(Debug, Clone)]
         pub(crate) struct Statements {
@@ -25,7 +25,7 @@ macro_rules! texts {
 
         impl Statements {
             pub(crate) fn new(schema: &Schema) -> Self {
-                Self { $($name: schema.statement(include_str!(concat!("../sql/", $file, ".sql"))),)* }
+                Self { $($name: schema.statement(concat!($(include_str!(concat!("../sql/", $file, ".sql"))),+)),)* }
             }
         }
     };
@@ -47,10 +47,10 @@ texts! {
     find_by_key = "find_by_key";
     load = "load";
     aggregate_ids = "aggregate_ids";
-    log_after = "log_after";
-    log_between = "log_between";
-    log_of_aggregate = "log_of_aggregate";
-    head = "head";
+    log_after = "readable", "log_after";
+    log_between = "readable", "log_between";
+    log_of_aggregate = "readable", "log_of_aggregate";
+    head = "readable", "head";
     event_at = "event_at";
     publish = "publish";
     appending = "appending";
@@ -196,7 +196,7 @@ impl Statements {
 
     /// What can be seen of the log after a position. `last` was read before.
     pub(crate) fn log_after<'q>(&self, after: Position, limit: u32, last: Mark) -> Query<'q> {
-        bind_mark(sqlx::query(self.log_after.clone()).bind(after.get()).bind(i64::from(limit)), last)
+        bind_mark(sqlx::query(self.log_after.clone()), last).bind(after.get()).bind(i64::from(limit))
     }
 
     /// The wanted events of a stretch of the log. `last` was read before.
@@ -207,13 +207,12 @@ impl Statements {
         };
         let aggregates = read.filter.aggregate_types.as_deref();
         let events = read.filter.event_types.as_deref();
-        let query = sqlx::query(text.clone())
+        let query = bind_mark(sqlx::query(text.clone()), last)
             .bind(read.after.get())
             .bind(end.get())
             .bind(aggregates.map(|types| column(types, |id| narrow(id.get()))))
             .bind(events.map(|types| column(types, |id| narrow(id.get()))))
             .bind(i64::from(read.limit));
-        let query = bind_mark(query, last);
         match read.filter.aggregate {
             Some(aggregate) => query.bind(aggregate.get()),
             None => query,
@@ -222,7 +221,7 @@ impl Statements {
 
     /// The last event, and how many events follow a position. `last` was read before.
     pub(crate) fn head<'q>(&self, known: Position, last: Mark) -> Query<'q> {
-        bind_mark(sqlx::query(self.head.clone()).bind(known.get()), last)
+        bind_mark(sqlx::query(self.head.clone()), last).bind(known.get())
     }
 
     /// Which event is at a position.
