@@ -22,7 +22,8 @@ pub(crate) fn aggregate(mut aggregate: Aggregate<'_>, errors: Errors) -> TokenSt
     }
     aggregate.options.validate = None;
     aggregate.options.ignores = None;
-    aggregate.options.events = aggregate.options.events.map(without_doubles);
+    aggregate.options.events =
+        aggregate.options.events.map(|events| without_doubles(&events).cloned().collect());
     let krate = &aggregate.options.naming.krate;
     tokens.extend(expand::aggregate_with(&aggregate, &quote!(#krate::Snapshots::off())));
     tokens.extend(expand::snapshot_marker(&aggregate));
@@ -42,17 +43,15 @@ pub(crate) fn event(event: &mut Event, errors: Errors) -> TokenStream {
 
 pub(crate) fn state_event(event: &mut StateEvent, errors: Errors) -> TokenStream {
     let mut tokens = self::event(&mut event.event, errors);
-    if let Some(state) = &event.state
-        && !is_generic(&event.event.item)
-    {
-        tokens.extend(expand::apply(event, state, &[]));
+    if !is_generic(&event.event.item) {
+        tokens.extend(without_doubles(&event.states).map(|state| expand::apply(event, state, &[])));
     }
     tokens
 }
 
 pub(crate) fn registry(mut registry: Registry, errors: Errors) -> TokenStream {
     let mut tokens = errors.into_tokens();
-    registry.parts = without_doubles(registry.parts);
+    registry.parts = without_doubles(&registry.parts).cloned().collect();
     tokens.extend(expand::registry_types(&registry));
     tokens
 }
@@ -104,12 +103,9 @@ fn is_generic(item: &DeriveInput) -> bool {
 }
 
 /// The paths whose last name is new.
-fn without_doubles(paths: Vec<Path>) -> Vec<Path> {
-    let mut kept: Vec<Path> = Vec::new();
-    for path in paths {
-        if !kept.iter().any(|earlier| last_ident(earlier) == last_ident(&path)) {
-            kept.push(path);
-        }
-    }
-    kept
+fn without_doubles(paths: &[Path]) -> impl Iterator<Item = &Path> {
+    let is_new = |index: usize, path: &Path| {
+        !paths[..index].iter().any(|earlier| last_ident(earlier) == last_ident(path))
+    };
+    paths.iter().enumerate().filter(move |(index, path)| is_new(*index, path)).map(|(_, path)| path)
 }

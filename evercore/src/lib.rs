@@ -135,6 +135,7 @@ pub mod __private;
 #[path = "documentation.rs"]
 pub mod _documentation;
 mod aggregate;
+mod collection;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod context;

@@ -7,6 +7,7 @@ pub use serde;
 use crate::{
     Aggregate, DecodeError, Event, EventInfo, EventOf, EventType, Payload, RecordedEvent, Registry, Result,
     UpcastError, ValidationError,
+    collection::{ExtendBy, Push},
 };
 pub use crate::{
     unique::{check_event, check_ignored, check_part, check_upcast},
@@ -96,6 +97,16 @@ pub fn decode_part<R: Registry, T>(
     variant: impl FnOnce(R::Event) -> T,
 ) -> Result<Option<T>> {
     Ok(R::decode(event)?.map(variant))
+}
+
+/// Adds a copy of this value to a collection of a state.
+pub fn push<C: Push<V>, V: Clone>(collection: &mut C, value: &V) {
+    collection.push(value.clone());
+}
+
+/// Adds copies of these values to a collection of a state.
+pub fn extend<C: ExtendBy<V>, V: Clone>(collection: &mut C, values: &V) {
+    collection.extend_by(values.clone());
 }
 
 /// Compiles when the aggregate lists the event.
