@@ -169,6 +169,12 @@ impl StateEventOptions {
         let states = options.extract_if(.., |option| is_state(option)).map(|option| option.path().clone());
         Self { states: states.collect(), event: EventOptions::from_metas(&options, errors) }
     }
+
+    /// The states that an attribute names.
+    pub(crate) fn states_of(attribute: &Attribute) -> Vec<Path> {
+        let list = attribute.meta.require_list().map(|list| list.tokens.clone());
+        list.map(|tokens| Self::read(tokens, &mut Errors::default()).states).unwrap_or_default()
+    }
 }
 
 /// Whether this is the path of a state, and not an option that lacks its value.
@@ -225,13 +231,13 @@ impl FieldOptions {
         } else if path.is_ident("path") {
             set(&mut self.path, option, value(option).and_then(text).and_then(members), errors);
         } else if path.is_ident("skip") {
-            set(&mut self.skip, option, option.require_path_only().cloned(), errors);
+            set(&mut self.skip, option, flag(option, ""), errors);
         } else if path.is_ident("assign") {
-            self.set_way(option, option.require_path_only().map(|_| Way::Assign), errors);
+            self.set_way(option, way(option, Way::Assign), errors);
         } else if path.is_ident("push") {
-            self.set_way(option, option.require_path_only().map(|_| Way::Push), errors);
+            self.set_way(option, way(option, Way::Push), errors);
         } else if path.is_ident("extend") {
-            self.set_way(option, option.require_path_only().map(|_| Way::Extend), errors);
+            self.set_way(option, way(option, Way::Extend), errors);
         } else if path.is_ident("with") {
             self.set_way(option, value(option).and_then(function).map(Way::With), errors);
         } else {
@@ -315,6 +321,19 @@ fn value(option: &Meta) -> syn::Result<&Expr> {
     Ok(value)
 }
 
+fn way(option: &Meta, way: Way) -> syn::Result<Way> {
+    flag(option, ": `rename = \"…\"` says which field of the state it is, where the names differ")
+        .map(|_| way)
+}
+
+/// An option that is only a word.
+fn flag(option: &Meta, hint: &str) -> syn::Result<Path> {
+    option.require_path_only().cloned().map_err(|_| {
+        let message = format!("`{}` takes no value{hint}", option.path().to_token_stream());
+        syn::Error::new_spanned(option, message)
+    })
+}
+
 /// A string.
 pub(crate) fn text(value: &Expr) -> syn::Result<LitStr> {
     match value {
@@ -339,9 +358,14 @@ fn own_field(text: LitStr) -> syn::Result<Ident> {
 fn members(text: LitStr) -> syn::Result<Vec<Member>> {
     let member = |part: &str| {
         member(&LitStr::new(part, text.span())).ok_or_else(|| {
+            let part = if part.is_empty() {
+                "a name is missing"
+            } else {
+                &format!("`{part}` is not the name of a field")
+            };
             let message = format!(
-                "`{part}` is not the name of a field: a path is the names from the state to the field, \
-                 with a dot between two, as in `\"address.city\"`"
+                "{part}: a path has the names from the state to the field, with a dot between two, \
+                 as in `\"address.city\"`"
             );
             syn::Error::new_spanned(&text, message)
         })

@@ -1,13 +1,15 @@
 //! What is emitted beside errors, so that one mistake gives one message: the impls that the rest of the
 //! program counts on, without anything in them that could fail again.
 
+use std::mem;
+
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::{Data, DeriveInput, Path};
 
 use crate::{
     ast::{Aggregate, Event, Registry, StateEvent, last_ident},
-    attr::Errors,
+    attr::{Errors, StateEventOptions},
     expand,
 };
 
@@ -22,8 +24,7 @@ pub(crate) fn aggregate(mut aggregate: Aggregate<'_>, errors: Errors) -> TokenSt
     }
     aggregate.options.validate = None;
     aggregate.options.ignores = None;
-    aggregate.options.events =
-        aggregate.options.events.map(|events| without_doubles(&events).cloned().collect());
+    aggregate.options.events = aggregate.options.events.map(without_doubles);
     let krate = &aggregate.options.naming.krate;
     tokens.extend(expand::aggregate_with(&aggregate, &quote!(#krate::Snapshots::off())));
     tokens.extend(expand::snapshot_marker(&aggregate));
@@ -31,6 +32,15 @@ pub(crate) fn aggregate(mut aggregate: Aggregate<'_>, errors: Errors) -> TokenSt
 }
 
 pub(crate) fn event(event: &mut Event, errors: Errors) -> TokenStream {
+    event_of(event, Vec::new(), errors)
+}
+
+pub(crate) fn state_event(event: &mut StateEvent, errors: Errors) -> TokenStream {
+    event_of(&mut event.event, mem::take(&mut event.states), errors)
+}
+
+/// An event that leaves these states alone, and those of further attributes that make it an event.
+fn event_of(event: &mut Event, mut states: Vec<Path>, errors: Errors) -> TokenStream {
     event.options.upcasts = None;
     let mut tokens = errors.into_tokens();
     if is_generic(&event.item) || matches!(event.item.data, Data::Union(_)) {
@@ -38,20 +48,18 @@ pub(crate) fn event(event: &mut Event, errors: Errors) -> TokenStream {
     } else {
         tokens.extend(expand::event(event));
     }
-    tokens
-}
-
-pub(crate) fn state_event(event: &mut StateEvent, errors: Errors) -> TokenStream {
-    let mut tokens = self::event(&mut event.event, errors);
-    if !is_generic(&event.event.item) {
-        tokens.extend(without_doubles(&event.states).map(|state| expand::apply(event, state, &[])));
+    if !is_generic(&event.item) {
+        states.extend(event.doubles.iter().flat_map(StateEventOptions::states_of));
+        let is_new = |index: usize| !states[..index].contains(&states[index]);
+        let states = (0..states.len()).filter(|&index| is_new(index)).map(|index| &states[index]);
+        tokens.extend(states.map(|state| expand::apply(event, state, &[])));
     }
     tokens
 }
 
 pub(crate) fn registry(mut registry: Registry, errors: Errors) -> TokenStream {
     let mut tokens = errors.into_tokens();
-    registry.parts = without_doubles(&registry.parts).cloned().collect();
+    registry.parts = without_doubles(registry.parts);
     tokens.extend(expand::registry_types(&registry));
     tokens
 }
@@ -103,9 +111,12 @@ fn is_generic(item: &DeriveInput) -> bool {
 }
 
 /// The paths whose last name is new.
-fn without_doubles(paths: &[Path]) -> impl Iterator<Item = &Path> {
-    let is_new = |index: usize, path: &Path| {
-        !paths[..index].iter().any(|earlier| last_ident(earlier) == last_ident(path))
-    };
-    paths.iter().enumerate().filter(move |(index, path)| is_new(*index, path)).map(|(_, path)| path)
+fn without_doubles(paths: Vec<Path>) -> Vec<Path> {
+    let mut kept: Vec<Path> = Vec::new();
+    for path in paths {
+        if !kept.iter().any(|earlier| last_ident(earlier) == last_ident(&path)) {
+            kept.push(path);
+        }
+    }
+    kept
 }

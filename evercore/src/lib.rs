@@ -135,13 +135,13 @@ pub mod __private;
 #[path = "documentation.rs"]
 pub mod _documentation;
 mod aggregate;
-mod collection;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod context;
 pub mod engine;
 mod error;
 mod event;
+mod field;
 mod filter;
 mod hash;
 mod id;

@@ -5,7 +5,7 @@ use quote::{quote, quote_spanned};
 use syn::{Ident, Path};
 
 use crate::{
-    ast::{StateEvent, StateField},
+    ast::{Event, StateEvent, StateField},
     attr::Way,
     path::{Krate, place_of, place_of_last},
 };
@@ -21,7 +21,7 @@ pub(crate) fn state_event(event: &StateEvent) -> TokenStream {
         .map(|field| conditional_effect(field, krate))
         .collect();
     let states = event.states.iter().map(|state| {
-        let apply = apply(event, state, &effects);
+        let apply = apply(&event.event, state, &effects);
         let check = quote_spanned! {place_of(ident)=>
             const _: () = #krate::__private::check_listed::<#state, #ident>();
         };
@@ -31,9 +31,9 @@ pub(crate) fn state_event(event: &StateEvent) -> TokenStream {
 }
 
 /// The implementation of `Apply`, with these statements.
-pub(crate) fn apply(event: &StateEvent, state: &Path, effects: &[TokenStream]) -> TokenStream {
-    let krate = &event.event.options.naming.krate;
-    let ident = &event.event.item.ident;
+pub(crate) fn apply(event: &Event, state: &Path, effects: &[TokenStream]) -> TokenStream {
+    let krate = &event.options.naming.krate;
+    let ident = &event.item.ident;
     let argument = if effects.is_empty() { "_event" } else { "event" };
     let argument = Ident::new(argument, Span::mixed_site());
     let this = quote_spanned!(Span::mixed_site()=> self);
@@ -59,19 +59,19 @@ fn effect(field: &StateField, krate: &Krate) -> TokenStream {
     let name = &field.name;
     let target = field.target();
     let span = Span::mixed_site().located_at(name.span());
-    let krate = krate.at(span);
+    let at_field = krate.at(span);
     let is_option = field.is_option() && !matches!(field.options.way, Some(Way::Assign));
     let value = if is_option { quote_spanned!(span=> value) } else { quote_spanned!(span=> &event.#name) };
     let effect = match &field.options.way {
         None | Some(Way::Assign) => quote_spanned! {span=>
             self.#target = ::core::convert::From::from(::core::clone::Clone::clone(#value));
         },
-        Some(Way::Push) => quote_spanned!(span=> #krate::__private::push(&mut self.#target, #value);),
-        Some(Way::Extend) => quote_spanned!(span=> #krate::__private::extend(&mut self.#target, #value);),
+        Some(Way::Push) => quote_spanned!(span=> #at_field::__private::push(#value, &mut self.#target);),
+        Some(Way::Extend) => quote_spanned!(span=> #at_field::__private::extend(#value, &mut self.#target);),
         Some(Way::With(with)) => {
-            let call = quote_spanned! {Span::mixed_site().located_at(place_of_last(&with.path))=>
-                #with(state, value)
-            };
+            let place = Span::mixed_site().located_at(place_of_last(&with.path));
+            let krate = krate.at(place);
+            let call = quote_spanned!(place=> #krate::__private::done(#with(state, value)));
             quote_spanned!(span=> match (&mut self.#target, #value) { (state, value) => #call })
         }
     };

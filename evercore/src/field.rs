@@ -1,4 +1,4 @@
-//! How a state event adds to a collection of the state.
+//! How a field of a state event gets into the state, where it is not simply set.
 
 /// A collection to which a value can be added, as `#[state(push)]` does it.
 #[diagnostic::on_unimplemented(
@@ -45,3 +45,14 @@ where
         self.extend(values.into_iter().map(Into::into));
     }
 }
+
+/// What a function of `#[state(with = path)]` returns: nothing, because a failure would be lost.
+#[diagnostic::on_unimplemented(
+    message = "the function of `#[state(with = path)]` returns `{Self}`, and must return nothing",
+    label = "returns `{Self}`",
+    note = "it is a `fn(&mut FieldOfState, &FieldOfEvent)`, which changes the field of the state",
+    note = "it must not fail: what happened, happened"
+)]
+pub trait Done {}
+
+impl Done for () {}
