@@ -71,8 +71,8 @@ fn effect(field: &StateField, krate: &Krate) -> TokenStream {
         Some(Way::With(with)) => {
             let place = Span::mixed_site().located_at(place_of_last(&with.path));
             let krate = krate.at(place);
-            let call = quote_spanned!(place=> #krate::__private::done(#with(state, value)));
-            quote_spanned!(span=> match (&mut self.#target, #value) { (state, value) => #call })
+            let call = quote_spanned!(place=> #krate::__private::done(#with(state, value)););
+            quote_spanned!(span=> let (state, value) = (&mut self.#target, #value); #call)
         }
     };
     if is_option {
