@@ -229,7 +229,7 @@ impl FieldOptions {
         if path.is_ident("rename") {
             set(&mut self.rename, option, value(option).and_then(text).and_then(own_field), errors);
         } else if path.is_ident("path") {
-            set(&mut self.path, option, value(option).and_then(text).and_then(members), errors);
+            set(&mut self.path, option, value(option).and_then(text).and_then(|text| members(&text)), errors);
         } else if path.is_ident("skip") {
             set(&mut self.skip, option, flag(option, ""), errors);
         } else if path.is_ident("assign") {
@@ -355,7 +355,7 @@ fn own_field(text: LitStr) -> syn::Result<Ident> {
 }
 
 /// The way to a field inside others: `"address.city"`, `"range.0"`.
-fn members(text: LitStr) -> syn::Result<Vec<Member>> {
+fn members(text: &LitStr) -> syn::Result<Vec<Member>> {
     let member = |part: &str| {
         member(&LitStr::new(part, text.span())).ok_or_else(|| {
             let part = if part.is_empty() {
@@ -367,7 +367,7 @@ fn members(text: LitStr) -> syn::Result<Vec<Member>> {
                 "{part}: a path has the names from the state to the field, with a dot between two, \
                  as in `\"address.city\"`"
             );
-            syn::Error::new_spanned(&text, message)
+            syn::Error::new_spanned(text, message)
         })
     };
     text.value().split('.').map(member).collect()
