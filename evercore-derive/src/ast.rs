@@ -1,5 +1,7 @@
 //! What the macros were given, with the nodes as they stand in the source.
 
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote};
 use syn::{
     Attribute, Data, DeriveInput, Field, Fields, Ident, LitStr, Path, Token, Type, Visibility, braced,
     ext::IdentExt,
@@ -94,7 +96,8 @@ mod keyword {
 /// A type under `#[state_event(…)]`.
 pub(crate) struct StateEvent {
     pub(crate) event: Event,
-    pub(crate) state: Option<Path>,
+    /// Those whose states it changes.
+    pub(crate) states: Vec<Path>,
     pub(crate) fields: Vec<StateField>,
 }
 
@@ -119,7 +122,7 @@ impl StateEvent {
                 .collect(),
             _ => Vec::new(),
         };
-        Self { event, state: options.state, fields }
+        Self { event, states: options.states, fields }
     }
 }
 
@@ -133,6 +136,16 @@ impl StateField {
             options,
             conditions: conditions.collect(),
         })
+    }
+
+    /// The field of the state that it changes: names, with dots between them.
+    pub(crate) fn target(&self) -> TokenStream {
+        let Self { name, options, .. } = self;
+        match (&options.path, &options.rename) {
+            (Some(path), _) => quote!(#(#path).*),
+            (None, Some(rename)) => rename.to_token_stream(),
+            (None, None) => name.to_token_stream(),
+        }
     }
 
     /// Whether the field is an `Option`, as far as its spelling tells.

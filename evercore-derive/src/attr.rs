@@ -5,7 +5,7 @@ use std::fmt::Display;
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::{
-    Attribute, Expr, ExprPath, Ident, Lit, LitInt, LitStr, Meta, Path, Token,
+    Attribute, Expr, ExprPath, Ident, Index, Lit, LitInt, LitStr, Member, Meta, Path, Token,
     ext::IdentExt,
     parse::{ParseStream, Parser},
     punctuated::Punctuated,
@@ -159,28 +159,56 @@ impl EventOptions {
 
 /// `#[state_event(State, …)]`.
 pub(crate) struct StateEventOptions {
-    pub(crate) state: Option<Path>,
+    pub(crate) states: Vec<Path>,
     pub(crate) event: EventOptions,
 }
 
 impl StateEventOptions {
     pub(crate) fn read(arguments: TokenStream, errors: &mut Errors) -> Self {
-        let metas = metas(arguments, errors);
-        match metas.split_first() {
-            Some((Meta::Path(state), options)) => {
-                Self { state: Some(state.clone()), event: EventOptions::from_metas(options, errors) }
-            }
-            _ => Self { state: None, event: EventOptions::from_metas(&metas, errors) },
-        }
+        let mut options = metas(arguments, errors);
+        let states = options.extract_if(.., |option| is_state(option)).map(|option| option.path().clone());
+        Self { states: states.collect(), event: EventOptions::from_metas(&options, errors) }
     }
+
+    /// The states that an attribute names.
+    pub(crate) fn states_of(attribute: &Attribute) -> Vec<Path> {
+        let list = attribute.meta.require_list().map(|list| list.tokens.clone());
+        list.map(|tokens| Self::read(tokens, &mut Errors::default()).states).unwrap_or_default()
+    }
+}
+
+/// Whether this is the path of a state, and not an option that lacks its value.
+fn is_state(option: &Meta) -> bool {
+    const OPTIONS: [&str; 5] = ["name", "alias", "upcasts", "derive", "crate"];
+    matches!(option, Meta::Path(path) if !OPTIONS.iter().any(|option| path.is_ident(option)))
 }
 
 /// `#[state(…)]` on a field of a state event.
 #[derive(Default)]
 pub(crate) struct FieldOptions {
     pub(crate) rename: Option<Ident>,
+    pub(crate) path: Option<Vec<Member>>,
     pub(crate) skip: Option<Path>,
-    pub(crate) assign: Option<Path>,
+    pub(crate) way: Option<Way>,
+}
+
+/// How a field gets into the state, if it is not simply set.
+pub(crate) enum Way {
+    Assign,
+    Push,
+    Extend,
+    With(ExprPath),
+}
+
+impl Way {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Assign => "assign",
+            Self::Push => "push",
+            Self::Extend => "extend",
+            Self::With(_) => "with",
+        }
+    }
 }
 
 impl FieldOptions {
@@ -199,13 +227,39 @@ impl FieldOptions {
     fn read_option(&mut self, option: &Meta, errors: &mut Errors) {
         let path = option.path();
         if path.is_ident("rename") {
-            set(&mut self.rename, option, value(option).and_then(text).and_then(field_name), errors);
+            set(&mut self.rename, option, value(option).and_then(text).and_then(own_field), errors);
+        } else if path.is_ident("path") {
+            set(&mut self.path, option, value(option).and_then(text).and_then(|text| members(&text)), errors);
         } else if path.is_ident("skip") {
-            set(&mut self.skip, option, option.require_path_only().cloned(), errors);
+            set(&mut self.skip, option, flag(option, ""), errors);
         } else if path.is_ident("assign") {
-            set(&mut self.assign, option, option.require_path_only().cloned(), errors);
+            self.set_way(option, way(option, Way::Assign), errors);
+        } else if path.is_ident("push") {
+            self.set_way(option, way(option, Way::Push), errors);
+        } else if path.is_ident("extend") {
+            self.set_way(option, way(option, Way::Extend), errors);
+        } else if path.is_ident("with") {
+            self.set_way(option, value(option).and_then(function).map(Way::With), errors);
         } else {
-            errors.at(path, "unknown option: `#[state(…)]` knows `rename`, `skip` and `assign`");
+            errors.at(
+                path,
+                "unknown option: `#[state(…)]` knows `rename`, `path`, `assign`, `push`, `extend`, `with` and `skip`",
+            );
+        }
+    }
+
+    fn set_way(&mut self, option: &Meta, way: syn::Result<Way>, errors: &mut Errors) {
+        let path = option.path();
+        match &self.way {
+            Some(earlier) if !path.is_ident(earlier.name()) => errors.at(
+                path,
+                format!(
+                    "`{}` and `{}` exclude each other: a field gets into the state in one way, so take one out",
+                    earlier.name(),
+                    path.to_token_stream()
+                ),
+            ),
+            _ => set(&mut self.way, option, way, errors),
         }
     }
 }
@@ -267,6 +321,19 @@ fn value(option: &Meta) -> syn::Result<&Expr> {
     Ok(value)
 }
 
+fn way(option: &Meta, way: Way) -> syn::Result<Way> {
+    flag(option, ": `rename = \"…\"` says which field of the state it is, where the names differ")
+        .map(|_| way)
+}
+
+/// An option that is only a word.
+fn flag(option: &Meta, hint: &str) -> syn::Result<Path> {
+    option.require_path_only().cloned().map_err(|_| {
+        let message = format!("`{}` takes no value{hint}", option.path().to_token_stream());
+        syn::Error::new_spanned(option, message)
+    })
+}
+
 /// A string.
 pub(crate) fn text(value: &Expr) -> syn::Result<LitStr> {
     match value {
@@ -275,15 +342,55 @@ pub(crate) fn text(value: &Expr) -> syn::Result<LitStr> {
     }
 }
 
-/// The name of a field, which may be a keyword: `r#type` is written `"type"` or `"r#type"`.
-fn field_name(text: LitStr) -> syn::Result<Ident> {
-    let name = match text.parse_with(Ident::parse_any) {
-        Ok(word) if word.to_string().starts_with("r#") => Ok(word),
-        Ok(word) if matches!(word.to_string().as_str(), "self" | "Self" | "super" | "crate" | "_") => Err(()),
-        Ok(word) => text.parse().or_else(|_| Ok(Ident::new_raw(&word.to_string(), text.span()))),
-        Err(_) => Err(()),
+/// The name of a field of the state itself.
+fn own_field(text: LitStr) -> syn::Result<Ident> {
+    field_name(&text).ok_or_else(|| {
+        let message = if text.value().contains('.') {
+            "this is not the name of a field: write `path = \"…\"` for one that is inside another"
+        } else {
+            "this is not the name of a field"
+        };
+        syn::Error::new_spanned(text, message)
+    })
+}
+
+/// The way to a field inside others: `"address.city"`, `"range.0"`.
+fn members(text: &LitStr) -> syn::Result<Vec<Member>> {
+    let member = |part: &str| {
+        member(&LitStr::new(part, text.span())).ok_or_else(|| {
+            let part = if part.is_empty() {
+                "a name is missing"
+            } else {
+                &format!("`{part}` is not the name of a field")
+            };
+            let message = format!(
+                "{part}: a path has the names from the state to the field, with a dot between two, \
+                 as in `\"address.city\"`"
+            );
+            syn::Error::new_spanned(text, message)
+        })
     };
-    name.map_err(|()| syn::Error::new_spanned(text, "this is not the name of a field"))
+    text.value().split('.').map(member).collect()
+}
+
+/// A field by its name, or by its place in a tuple.
+fn member(text: &LitStr) -> Option<Member> {
+    field_name(text).map(Member::Named).or_else(|| {
+        let index: u32 = text.value().parse().ok()?;
+        let is_plain = index.to_string() == text.value();
+        is_plain.then(|| Member::Unnamed(Index { index, span: text.span() }))
+    })
+}
+
+/// The name of a field, which may be a keyword: `r#type` is written `"type"` or `"r#type"`.
+fn field_name(text: &LitStr) -> Option<Ident> {
+    let word = text.parse_with(Ident::parse_any).ok()?;
+    let name = word.to_string();
+    match name.as_str() {
+        "self" | "Self" | "super" | "crate" | "_" => None,
+        name if name.starts_with("r#") => Some(word),
+        name => text.parse().ok().or_else(|| Some(Ident::new_raw(name, text.span()))),
+    }
 }
 
 fn number(value: &Expr) -> syn::Result<LitInt> {

@@ -6,7 +6,7 @@ use syn::{Data, DeriveInput, Fields, LitInt, LitStr, Path};
 
 use crate::{
     ast::{Aggregate, Event, Registry, Source, StateEvent, StateField, last_ident, stored_name},
-    attr::{AggregateOptions, Errors, Naming},
+    attr::{AggregateOptions, Errors, FieldOptions, Naming},
 };
 
 /// The greatest length of a name in the store, in bytes.
@@ -29,12 +29,13 @@ pub(crate) fn event(event: &Event, errors: &mut Errors) {
 
 pub(crate) fn state_event(event: &StateEvent, errors: &mut Errors) {
     base_event(&event.event, errors);
-    if event.state.is_none() && errors.is_empty() {
+    if event.states.is_empty() && errors.is_empty() {
         errors.push(syn::Error::new(
             Span::call_site(),
             "say first whose state the event changes: `#[state_event(User)]`",
         ));
     }
+    states(&event.states, errors);
     if let Data::Struct(data) = &event.event.item.data
         && let Fields::Unnamed(fields) = &data.fields
     {
@@ -46,6 +47,15 @@ pub(crate) fn state_event(event: &StateEvent, errors: &mut Errors) {
     }
     for field in &event.fields {
         state_field(field, errors);
+    }
+}
+
+/// Each state gets an implementation of its own.
+fn states(states: &[Path], errors: &mut Errors) {
+    for (index, state) in states.iter().enumerate() {
+        if states[..index].contains(state) {
+            errors.at(state, format!("`{}` is listed twice", text(state)));
+        }
     }
 }
 
@@ -63,7 +73,11 @@ fn base_event(event: &Event, errors: &mut Errors) {
     naming(&event.options.naming, errors);
     upcasts(event, errors);
     for attribute in &event.doubles {
-        errors.at(attribute, "a type is made an event once: `#[event]` or `#[state_event(…)]`");
+        errors.at(
+            attribute,
+            "a type is made an event once: by `#[event]`, or by `#[state_event(First, Second)]` with all states \
+             that it changes",
+        );
     }
 }
 
@@ -217,9 +231,17 @@ fn contradiction(value: Option<&LitInt>, option: &str, errors: &mut Errors) {
 }
 
 fn state_field(field: &StateField, errors: &mut Errors) {
-    if let Some(skip) = &field.options.skip
-        && (field.options.rename.is_some() || field.options.assign.is_some())
+    let FieldOptions { rename, path, skip, way } = &field.options;
+    if let Some(skip) = skip
+        && (rename.is_some() || path.is_some() || way.is_some())
     {
         errors.at(skip, "a skipped field is not brought into the state: `skip` stands alone");
+    } else if let Some(rename) = rename
+        && path.is_some()
+    {
+        errors.at(
+            rename,
+            "`rename` and `path` exclude each other: `path` alone says which field of the state it is",
+        );
     }
 }

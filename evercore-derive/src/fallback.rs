@@ -1,13 +1,15 @@
 //! What is emitted beside errors, so that one mistake gives one message: the impls that the rest of the
 //! program counts on, without anything in them that could fail again.
 
+use std::mem;
+
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::{Data, DeriveInput, Path};
 
 use crate::{
     ast::{Aggregate, Event, Registry, StateEvent, last_ident},
-    attr::Errors,
+    attr::{Errors, StateEventOptions},
     expand,
 };
 
@@ -30,6 +32,15 @@ pub(crate) fn aggregate(mut aggregate: Aggregate<'_>, errors: Errors) -> TokenSt
 }
 
 pub(crate) fn event(event: &mut Event, errors: Errors) -> TokenStream {
+    event_of(event, Vec::new(), errors)
+}
+
+pub(crate) fn state_event(event: &mut StateEvent, errors: Errors) -> TokenStream {
+    event_of(&mut event.event, mem::take(&mut event.states), errors)
+}
+
+/// An event that leaves these states alone, and those of further attributes that make it an event.
+fn event_of(event: &mut Event, mut states: Vec<Path>, errors: Errors) -> TokenStream {
     event.options.upcasts = None;
     let mut tokens = errors.into_tokens();
     if is_generic(&event.item) || matches!(event.item.data, Data::Union(_)) {
@@ -37,15 +48,11 @@ pub(crate) fn event(event: &mut Event, errors: Errors) -> TokenStream {
     } else {
         tokens.extend(expand::event(event));
     }
-    tokens
-}
-
-pub(crate) fn state_event(event: &mut StateEvent, errors: Errors) -> TokenStream {
-    let mut tokens = self::event(&mut event.event, errors);
-    if let Some(state) = &event.state
-        && !is_generic(&event.event.item)
-    {
-        tokens.extend(expand::apply(event, state, &[]));
+    if !is_generic(&event.item) {
+        states.extend(event.doubles.iter().flat_map(StateEventOptions::states_of));
+        let is_new = |index: usize| !states[..index].contains(&states[index]);
+        let states = (0..states.len()).filter(|&index| is_new(index)).map(|index| &states[index]);
+        tokens.extend(states.map(|state| expand::apply(event, state, &[])));
     }
     tokens
 }

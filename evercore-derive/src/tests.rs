@@ -134,6 +134,41 @@ fn state_event() {
 }
 
 #[test]
+fn state_event_that_reaches_inside() {
+    let tokens = state_event_inner(
+        quote!(Order),
+        quote! {
+            struct OrderChanged {
+                #[state(path = "address.city")]
+                city: Option<String>,
+                #[state(push, rename = "lines")]
+                line: Line,
+                #[state(extend, path = "address.notes")]
+                notes: Vec<String>,
+                #[state(with = Total::add)]
+                total: u32,
+                #[state(with = discount)]
+                discount: Option<u32>,
+            }
+        },
+    );
+    assert_expansion!("state_event_that_reaches_inside", tokens);
+}
+
+#[test]
+fn state_event_of_two_states() {
+    let tokens = state_event_inner(
+        quote!(User, billing::Account, name = "renamed"),
+        quote! {
+            struct Renamed {
+                name: String,
+            }
+        },
+    );
+    assert_expansion!("state_event_of_two_states", tokens);
+}
+
+#[test]
 fn registry() {
     let tokens = registry_inner(quote!(pub Domain { User, billing::Order }));
     assert_expansion!("registry", tokens);

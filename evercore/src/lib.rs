@@ -141,6 +141,7 @@ mod context;
 pub mod engine;
 mod error;
 mod event;
+mod field;
 mod filter;
 mod hash;
 mod id;

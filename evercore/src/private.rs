@@ -9,6 +9,7 @@ use crate::{
     UpcastError, ValidationError,
 };
 pub use crate::{
+    field::{Done, ExtendBy, Push},
     unique::{check_event, check_ignored, check_part, check_upcast},
     upcast::{
         Ancestor, AncestorOf, Depth, First, Left, Line, UpcastFrom, ancestor, ancestor_named, ancestors,
@@ -97,6 +98,21 @@ pub fn decode_part<R: Registry, T>(
 ) -> Result<Option<T>> {
     Ok(R::decode(event)?.map(variant))
 }
+
+/// Adds a copy of this value to a collection of a state.
+///
+/// The value comes first here and below, so that rustc knows its type when it speaks of the collection.
+pub fn push<V: Clone, C: Push<V>>(value: &V, collection: &mut C) {
+    collection.push(value.clone());
+}
+
+/// Adds copies of these values to a collection of a state.
+pub fn extend<V: Clone, C: ExtendBy<V>>(values: &V, collection: &mut C) {
+    collection.extend_by(values.clone());
+}
+
+/// Compiles when a function that brought a field into a state has returned nothing.
+pub fn done<R: Done>(_: R) {}
 
 /// Compiles when the aggregate lists the event.
 pub const fn check_listed<A, E: EventOf<A>>() {}

@@ -14,6 +14,7 @@ mod log;
 mod names;
 mod observed;
 mod snapshots;
+mod state_events;
 mod store;
 mod subscriptions;
 mod ui;

@@ -4,10 +4,12 @@ use es::{Aggregate, Apply, Registry, event, state_event};
 use renamed::{Closed, Opened};
 
 #[derive(Debug, Default, Clone, Aggregate)]
-#[aggregate(events(Opened, renamed::Closed, Named), ignores("Knocked"), snapshot = off, validate = check, crate = "es")]
+#[aggregate(events(Opened, renamed::Closed, Named, Signed), ignores("Knocked"))]
+#[aggregate(snapshot = off, validate = check, crate = "es")]
 struct Door {
     name: String,
     last: String,
+    signs: Vec<String>,
 }
 
 fn check(door: &Door) -> Result<(), String> {
@@ -16,6 +18,16 @@ fn check(door: &Door) -> Result<(), String> {
 
 #[state_event(Door, crate = "es", upcasts(renamed::Labelled, Tagged with Named::tagged, "signed" with signed))]
 struct Named {
+    name: String,
+}
+
+#[state_event(Door, crate = "es")]
+struct Signed {
+    #[state(push, rename = "signs")]
+    sign: String,
+    #[state(extend, rename = "signs")]
+    more: Vec<String>,
+    #[state(with = String::push_str)]
     name: String,
 }
 
@@ -59,7 +71,7 @@ es::registry!(crate = ::es; House { Door });
 #[test]
 fn events_of_another_crate_are_listed_and_decoded() {
     let names: Vec<_> = Door::EVENTS.iter().map(|event| event.name).collect();
-    assert_eq!(names, ["opened", "Closed", "Named"]);
+    assert_eq!(names, ["opened", "Closed", "Named", "Signed"]);
 
     let payload = es::Payload::encode(&Closed { closed_by: "ann".to_owned() }).expect("it is JSON");
     assert_eq!(payload.bytes, br#"{"closedBy":"ann"}"#);
@@ -74,6 +86,9 @@ fn a_state_event_and_a_validation_find_the_library() {
     assert!(door.change(|door| door.apply(&Opened { by: "ann".to_owned() })).is_err());
     assert!(door.change(|door| door.apply(&Named { name: "front".to_owned() })).is_ok());
     assert_eq!((door.name.as_str(), door.last.as_str()), ("front", ""));
+    let signed = Signed { sign: "7".to_owned(), more: vec!["8".to_owned()], name: " door".to_owned() };
+    assert!(door.change(|door| door.apply(&signed)).is_ok());
+    assert_eq!((door.name.as_str(), &door.signs[..]), ("front door", &["7".to_owned(), "8".to_owned()][..]));
 }
 
 #[test]
@@ -84,7 +99,7 @@ fn older_forms_find_the_library() {
         assert_eq!(format!("{event:?}"), r#"Named(Named { name: "7" })"#);
     }
     let payload = es::Payload::new(es::Codec::JSON, Vec::new());
-    assert!(matches!(Door::decode_event(3, "Knocked", &payload), Ok(DoorEvent::Ignored)));
+    assert!(matches!(Door::decode_event(4, "Knocked", &payload), Ok(DoorEvent::Ignored)));
 }
 
 #[test]
