@@ -18,4 +18,5 @@ mod store;
 mod subscriptions;
 mod ui;
 mod unit;
+mod unknown_types;
 mod views;
