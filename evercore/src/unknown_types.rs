@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::{Error, EventStore, EventType, Registry, Result};
+use crate::{AggregateType, Error, EventStore, EventType, Registry, Result};
 
 /// Names that a store holds and a registry does not know, from [`EventStore::unknown_types`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl EventStore {
     pub async fn unknown_types<R: Registry>(&self) -> Result<UnknownTypes> {
         let stored = self.engine_dyn().types().await.map_err(Error::engine("list the types"))?;
         let aggregates = R::TYPES.aggregates();
-        let known: HashSet<_> = aggregates.iter().flat_map(|aggregate| aggregate.names()).collect();
+        let known: HashSet<_> = aggregates.iter().flat_map(AggregateType::names).collect();
         let listed = aggregates.iter().flat_map(|aggregate| aggregate.events).flat_map(EventType::names);
         let ignored = aggregates.iter().flat_map(|aggregate| aggregate.ignored.iter().copied());
         let known_events: HashSet<_> = listed.chain(ignored).collect();
