@@ -166,6 +166,7 @@ mod time;
 mod type_cache;
 mod unique;
 mod unit;
+mod unknown_types;
 mod upcast;
 mod waiting;
 
@@ -196,6 +197,7 @@ pub use self::{
     },
     text::InvalidText,
     unit::Unit,
+    unknown_types::UnknownTypes,
 };
 #[cfg(feature = "derive")]
 pub use evercore_derive::{Aggregate, event, registry, state_event};

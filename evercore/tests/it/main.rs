@@ -19,4 +19,5 @@ mod store;
 mod subscriptions;
 mod ui;
 mod unit;
+mod unknown_types;
 mod views;
