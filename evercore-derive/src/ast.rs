@@ -150,13 +150,17 @@ impl StateField {
 
     /// Whether the field is an `Option`, as far as its spelling tells.
     pub(crate) fn is_option(&self) -> bool {
-        let mut ty = &self.ty;
-        // A type that comes out of a `macro_rules!` stands in an invisible group.
-        while let Type::Group(group) = ty {
-            ty = &group.elem;
-        }
-        matches!(ty, Type::Path(ty) if last_ident(&ty.path).is_some_and(|last| last == "Option"))
+        is_option(&self.ty)
     }
+}
+
+/// Whether a type is an `Option`, as far as its spelling tells.
+pub(crate) fn is_option(mut ty: &Type) -> bool {
+    // A type that comes out of a `macro_rules!` stands in an invisible group.
+    while let Type::Group(group) = ty {
+        ty = &group.elem;
+    }
+    matches!(ty, Type::Path(ty) if last_ident(&ty.path).is_some_and(|last| last == "Option"))
 }
 
 /// The arguments of `registry!`.

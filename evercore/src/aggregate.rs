@@ -103,6 +103,7 @@ pub struct EventType {
     /// The older forms that are upcast to it directly. They may have older forms in turn.
     pub ancestors: &'static [Self],
     pub(crate) origin: &'static str,
+    pub(crate) declaration: &'static str,
     /// A bit for each name, those of older forms included: two types that have no bit in common have no name
     /// in common. Zero for an older form, which is looked at only as a part.
     pub(crate) name_bits: u128,
@@ -123,12 +124,13 @@ impl EventType {
 
     /// The description of `E` as an older form of another.
     pub(crate) const fn older<E: Event>(ancestors: &'static [Self]) -> Self {
-        Self { name: E::NAME, aliases: E::ALIASES, ancestors, origin: E::ORIGIN, name_bits: 0 }
+        let (name, aliases, origin, declaration) = (E::NAME, E::ALIASES, E::ORIGIN, E::DECLARATION);
+        Self { name, aliases, ancestors, origin, declaration, name_bits: 0 }
     }
 
     /// An older form that has no Rust type.
     pub(crate) const fn named(name: &'static str, origin: &'static str) -> Self {
-        Self { name, aliases: &[], ancestors: &[], origin, name_bits: 0 }
+        Self { name, aliases: &[], ancestors: &[], origin, declaration: "", name_bits: 0 }
     }
 
     /// Its name, its aliases, and those of its older forms.

@@ -40,4 +40,6 @@ pub mod decisions {
     pub mod _0017_older_forms_are_constants {}
     #[doc = include_str!("../docs/decisions/0018-ignored-events-are-a-variant.md")]
     pub mod _0018_ignored_events_are_a_variant {}
+    #[doc = include_str!("../docs/decisions/0019-a-lock-file-of-declarations.md")]
+    pub mod _0019_a_lock_file_of_declarations {}
 }

@@ -28,6 +28,10 @@ pub trait Event: fmt::Debug + Clone + Serialize + DeserializeOwned + Send + Sync
     #[doc(hidden)]
     const ORIGIN: &'static str = "";
 
+    /// How it is declared, as the text of a part of a [`Description`](crate::Description); written by the macros.
+    #[doc(hidden)]
+    const DECLARATION: &'static str = "";
+
     /// The older forms that are upcast; written by the macros.
     #[doc(hidden)]
     const ANCESTORS: &'static [EventType] = &[];

@@ -121,6 +121,7 @@
 //! | --- | --- | --- |
 //! | `derive` | the macros | yes |
 //! | `conformance` | the suite that proves an engine | no |
+//! | `testing` | what the tests of an application need: events that stay readable | no |
 //!
 //! # Engines
 //!
@@ -138,6 +139,7 @@ mod aggregate;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod context;
+mod description;
 pub mod engine;
 mod error;
 mod event;
@@ -161,6 +163,8 @@ mod snapshot;
 mod state_aggregate;
 mod store;
 mod subscription;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod text;
 mod time;
 mod type_cache;
@@ -173,6 +177,9 @@ mod waiting;
 pub use self::{
     aggregate::{Aggregate, AggregateType, Apply, EventOf, EventType, ValidationError},
     context::{Context, ReadContext, ReadOnly, ReadWrite},
+    description::{
+        AggregateDescription, Description, EarlierShape, EventDescription, FieldDescription, Shape,
+    },
     error::{AggregateRef, Error, Result},
     event::{Event, EventInfo, RecordedEvent},
     filter::LogFilter,

@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{DeriveInput, Path, Token, ext::IdentExt, punctuated::Punctuated};
 
-use super::upcasts;
+use super::{declaration, upcasts};
 use crate::ast::{Event, last_ident, stored_name};
 
 pub(crate) fn event(event: &Event) -> TokenStream {
@@ -17,6 +17,7 @@ pub(crate) fn event(event: &Event) -> TokenStream {
     let aliases = options.naming.aliases.as_slice();
     let aliases =
         (!aliases.is_empty()).then(|| quote!(const ALIASES: &'static [&'static str] = &[#(#aliases),*];));
+    let declaration = declaration(event);
     let decoding = upcasts::decoding(event);
     let ancestry = upcasts::ancestry(event);
     quote! {
@@ -29,10 +30,19 @@ pub(crate) fn event(event: &Event) -> TokenStream {
             const ORIGIN: &'static str = ::core::concat!(
                 ::core::module_path!(), #origin, ::core::file!(), ":", ::core::line!(), ":", ::core::column!(),
             );
+            #declaration
             #decoding
         }
         #ancestry
     }
+}
+
+/// Of a declaration that serde's derives see too.
+fn declaration(event: &Event) -> Option<TokenStream> {
+    let given = given_derives(&event.item);
+    let is_derived = ["Serialize", "Deserialize"].iter().all(|name| given.iter().any(|given| given == name));
+    let json = (event.options.derive.is_none() || is_derived).then(|| declaration::json(&event.item))?;
+    Some(quote!(const DECLARATION: &'static str = #json;))
 }
 
 /// What an event needs and no derive below the attribute names.

@@ -1,6 +1,8 @@
 //! From the checked model to tokens. What is written here is data and delegation; logic is in the library.
 
 mod aggregate;
+mod case;
+mod declaration;
 mod events;
 mod registry;
 mod shape;

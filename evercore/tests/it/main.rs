@@ -6,6 +6,7 @@ mod closures;
 mod conditions;
 mod context;
 mod derive;
+mod descriptions;
 mod domain;
 mod errors;
 mod events;

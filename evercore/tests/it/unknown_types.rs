@@ -21,9 +21,7 @@ struct Renamed {
 async fn store_with(aggregates: &[&str], events: &[&str]) -> EventStore {
     let engine = MemoryEngine::new();
     let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-    let mut names = TypeNames::default();
-    names.aggregates = owned(aggregates);
-    names.events = owned(events);
+    let names = TypeNames { aggregates: owned(aggregates), events: owned(events) };
     engine.define_types(&names).await.unwrap();
     EventStore::open::<User>(engine).await.unwrap()
 }
