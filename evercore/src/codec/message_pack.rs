@@ -1,4 +1,4 @@
-//! `MessagePack`, as it is used here: structs are maps with the names of their fields, and types take the form
+//! MessagePack, as it is used here: structs are maps with the names of their fields, and types take the form
 //! for people.
 //!
 //! Names, because events outlive their types: a field may be added, removed and renamed as in JSON. The form for

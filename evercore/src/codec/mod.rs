@@ -121,3 +121,21 @@ pub(crate) const fn check(codec: Codec) {
         _ => {}
     }
 }
+
+#[cfg(all(test, not(feature = "msgpack")))]
+mod tests {
+    use super::Codec;
+    use crate::Payload;
+
+    #[test]
+    fn without_the_feature_errors_name_it() {
+        let needs = "MessagePack needs the feature \"msgpack\" of evercore: add it in Cargo.toml";
+        assert_eq!(Payload::encode_as(Codec::MESSAGE_PACK, &1).unwrap_err().to_string(), needs);
+        let stored = Payload::new(Codec::MESSAGE_PACK, vec![1]);
+        assert_eq!(
+            stored.decode::<u8>().unwrap_err().to_string(),
+            format!("it is {needs}").replace("Pack needs", "Pack, which needs")
+        );
+        assert!(!Codec::MESSAGE_PACK.is_available());
+    }
+}
