@@ -13,6 +13,7 @@ use syn::{
 
 use crate::{
     ast::{self, Upcast},
+    codec::Codec,
     path::Krate,
 };
 
@@ -85,6 +86,7 @@ pub(crate) struct AggregateOptions {
     pub(crate) snapshot: Option<ExprPath>,
     pub(crate) snapshot_every: Option<LitInt>,
     pub(crate) snapshot_version: Option<LitInt>,
+    pub(crate) snapshot_codec: Option<Codec>,
     pub(crate) validate: Option<ExprPath>,
 }
 
@@ -113,13 +115,15 @@ impl AggregateOptions {
             set(&mut self.snapshot_every, option, value(option).and_then(number), errors);
         } else if path.is_ident("snapshot_version") {
             set(&mut self.snapshot_version, option, value(option).and_then(number), errors);
+        } else if path.is_ident("snapshot_codec") {
+            set(&mut self.snapshot_codec, option, value(option).and_then(Codec::from_value), errors);
         } else if path.is_ident("validate") {
             set(&mut self.validate, option, value(option).and_then(function), errors);
         } else if !self.naming.read(option, errors) {
             errors.at(
                 path,
                 "unknown option: `#[aggregate(…)]` knows `events`, `ignores`, `snapshot_every`, `snapshot`, \
-                 `snapshot_version`, `validate`, `name`, `alias` and `crate`",
+                 `snapshot_version`, `snapshot_codec`, `validate`, `name`, `alias` and `crate`",
             );
         }
     }
@@ -130,6 +134,7 @@ impl AggregateOptions {
 pub(crate) struct EventOptions {
     pub(crate) naming: Naming,
     pub(crate) upcasts: Option<Vec<Upcast>>,
+    pub(crate) codec: Option<Codec>,
     pub(crate) derive: Option<ExprPath>,
 }
 
@@ -146,10 +151,12 @@ impl EventOptions {
                 set(&mut options.derive, option, keyword(option, "none"), errors);
             } else if option.path().is_ident("upcasts") {
                 set(&mut options.upcasts, option, upcasts(option), errors);
+            } else if option.path().is_ident("codec") {
+                set(&mut options.codec, option, value(option).and_then(Codec::from_value), errors);
             } else if !options.naming.read(option, errors) {
                 errors.at(
                     option.path(),
-                    "unknown option: an event knows `name`, `alias`, `upcasts`, `derive` and `crate`",
+                    "unknown option: an event knows `name`, `alias`, `upcasts`, `codec`, `derive` and `crate`",
                 );
             }
         }

@@ -2,7 +2,7 @@
 
 use proc_macro2::Span;
 use quote::ToTokens;
-use syn::{Data, DeriveInput, Fields, LitInt, LitStr, Path};
+use syn::{Data, DeriveInput, Fields, LitStr, Path};
 
 use crate::{
     ast::{Aggregate, Event, Registry, Source, StateEvent, StateField, last_ident, stored_name},
@@ -221,10 +221,11 @@ fn snapshots(options: &AggregateOptions, errors: &mut Errors) {
     if options.snapshot.is_some() {
         contradiction(options.snapshot_every.as_ref(), "snapshot_every", errors);
         contradiction(options.snapshot_version.as_ref(), "snapshot_version", errors);
+        contradiction(options.snapshot_codec.as_ref(), "snapshot_codec", errors);
     }
 }
 
-fn contradiction(value: Option<&LitInt>, option: &str, errors: &mut Errors) {
+fn contradiction(value: Option<&impl ToTokens>, option: &str, errors: &mut Errors) {
     if let Some(value) = value {
         errors.at(value, format!("`{option}` and `snapshot = off` exclude each other"));
     }

@@ -15,6 +15,7 @@ use crate::{
 mod ast;
 mod attr;
 mod check;
+mod codec;
 mod expand;
 mod fallback;
 mod path;

@@ -42,4 +42,6 @@ pub mod decisions {
     pub mod _0018_ignored_events_are_a_variant {}
     #[doc = include_str!("../docs/decisions/0019-a-lock-file-of-declarations.md")]
     pub mod _0019_a_lock_file_of_declarations {}
+    #[doc = include_str!("../docs/decisions/0020-message-pack.md")]
+    pub mod _0020_message_pack {}
 }

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, error::Error as StdError, fmt, time::Duration};
 
 use crate::{
-    AggregateId, DecodeError, InvalidText, NaturalKey, Position, Sequence, ValidationError,
+    AggregateId, DecodeError, EncodeError, InvalidText, NaturalKey, Position, Sequence, ValidationError,
     engine::{EngineError, EngineErrorKind, Fenced},
 };
 
@@ -110,7 +110,7 @@ pub enum Error {
         /// What is wrong.
         source: DecodeError,
     },
-    /// An event or state cannot be written as JSON, or an event not read back from it.
+    /// An event or state cannot be written in its codec, or an event not read back from it.
     #[error("{what} of {aggregate} cannot be encoded")]
     Encode {
         /// The aggregate.
@@ -118,7 +118,7 @@ pub enum Error {
         /// The event type, or the state.
         what: &'static str,
         /// What is wrong.
-        source: serde_json::Error,
+        source: EncodeError,
     },
     /// Stored data contradicts itself.
     #[error("what is stored of {aggregate} is damaged: {problem}")]

@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    AggregateId, DecodeError, Error, EventType, Metadata, Payload, Position, Registry, Result, Sequence,
-    engine::Timestamp,
+    AggregateId, Codec, DecodeError, Error, EventType, Metadata, Payload, Position, Registry, Result,
+    Sequence, engine::Timestamp,
 };
 
 /// Something that happened to an aggregate; made from a plain struct by `#[event]` or `#[state_event]`.
@@ -23,6 +23,9 @@ pub trait Event: fmt::Debug + Clone + Serialize + DeserializeOwned + Send + Sync
 
     /// Names under which events of this type were stored in the past.
     const ALIASES: &'static [&'static str] = &[];
+
+    /// How events of this type are written; those that are stored may be in any codec. By default this is JSON.
+    const CODEC: Codec = Codec::JSON;
 
     /// Tells apart two types of one name; written by the macros.
     #[doc(hidden)]

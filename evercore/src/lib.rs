@@ -120,6 +120,7 @@
 //! | Feature | Effect | Default |
 //! | --- | --- | --- |
 //! | `derive` | the macros | yes |
+//! | `msgpack` | the codec of `#[event(codec = msgpack)]` and [`Codec::MESSAGE_PACK`] | no |
 //! | `conformance` | the suite that proves an engine | no |
 //! | `testing` | what the tests of an application need: events that stay readable | no |
 //!
@@ -136,6 +137,7 @@ pub mod __private;
 #[path = "documentation.rs"]
 pub mod _documentation;
 mod aggregate;
+mod codec;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod context;
@@ -176,6 +178,7 @@ mod waiting;
 
 pub use self::{
     aggregate::{Aggregate, AggregateType, Apply, EventOf, EventType, ValidationError},
+    codec::Codec,
     context::{Context, ReadContext, ReadOnly, ReadWrite},
     description::{
         AggregateDescription, Description, EarlierShape, EventDescription, FieldDescription, Shape,
@@ -189,7 +192,7 @@ pub use self::{
     natural_key::NaturalKey,
     once::OnceUnit,
     options::EventOptions,
-    payload::{Codec, DecodeError, Payload, UpcastError},
+    payload::{DecodeError, EncodeError, Payload, UpcastError},
     raw::{History, RawEvent, RecordedSnapshot},
     receipt::{Committed, Receipt, WrittenAggregate},
     registry::{RegisteredTypes, Registry},

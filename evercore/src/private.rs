@@ -5,8 +5,8 @@ use std::fmt;
 pub use serde;
 
 use crate::{
-    Aggregate, DecodeError, Event, EventInfo, EventOf, EventType, Payload, RecordedEvent, Registry, Result,
-    UpcastError, ValidationError,
+    Aggregate, Codec, DecodeError, Event, EventInfo, EventOf, EventType, Payload, RecordedEvent, Registry,
+    Result, UpcastError, ValidationError, codec,
 };
 pub use crate::{
     field::{Done, ExtendBy, Push},
@@ -60,12 +60,12 @@ pub fn upcast_with<Old: AncestorOf<New>, New: Event, E: Into<UpcastError>>(
     upcast(old).map_err(|error| DecodeError::Upcast(error.into()))
 }
 
-/// Makes an event by a function of what is stored.
+/// Makes an event by a function of what is stored, which is given as JSON, whatever its codec.
 pub fn upcast_json<New: Event, E: Into<UpcastError>>(
     payload: &Payload,
     upcast: impl FnOnce(serde_json::Value) -> Result<New, E>,
 ) -> Result<New, DecodeError> {
-    upcast(payload.decode()?).map_err(|error| DecodeError::Upcast(error.into()))
+    upcast(payload.to_json_value()?).map_err(|error| DecodeError::Upcast(error.into()))
 }
 
 /// Copies a listed event into the enum of its aggregate.
@@ -113,6 +113,11 @@ pub fn extend<V: Clone, C: ExtendBy<V>>(values: &V, collection: &mut C) {
 
 /// Compiles when a function that brought a field into a state has returned nothing.
 pub fn done<R: Done>(_: R) {}
+
+/// Compiles when the codec can be written.
+pub const fn check_codec(codec: Codec) {
+    codec::check(codec);
+}
 
 /// Compiles when the aggregate lists the event.
 pub const fn check_listed<A, E: EventOf<A>>() {}

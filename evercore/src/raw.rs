@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{Codec, EventOptions, NaturalKey, Payload, RecordedEvent, Sequence};
+use crate::{Codec, EncodeError, EventOptions, NaturalKey, Payload, RecordedEvent, Sequence};
 
 /// An event that is already encoded, for [`Context::publish`](crate::Context::publish): imports, repairs,
 /// events that come from elsewhere.
@@ -26,7 +26,7 @@ impl RawEvent {
         Self::new(event_type, Payload::new(Codec::JSON, json.into().into_bytes()))
     }
 
-    /// An event whose payload is this value.
+    /// An event whose payload is this value, as JSON.
     ///
     /// # Errors
     ///
@@ -34,7 +34,7 @@ impl RawEvent {
     pub fn encode<T: Serialize + ?Sized>(
         event_type: impl Into<String>,
         value: &T,
-    ) -> Result<Self, serde_json::Error> {
+    ) -> Result<Self, EncodeError> {
         Ok(Self::new(event_type, Payload::encode(value)?))
     }
 

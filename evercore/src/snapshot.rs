@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Aggregate, DecodeError, Payload, Sequence, hash::fnv1a};
+use crate::{Aggregate, Codec, DecodeError, EncodeError, Payload, Sequence, hash::fnv1a};
 
 /// Says that snapshots of this aggregate can be taken; implemented by the derive unless `snapshot = off`.
 #[diagnostic::on_unimplemented(
@@ -30,7 +30,8 @@ pub struct Snapshots<A>(Option<Enabled<A>>);
 struct Enabled<A> {
     every: i64,
     fingerprint: Fingerprint,
-    encode: fn(&A) -> Result<Payload, serde_json::Error>,
+    codec: Codec,
+    encode: fn(Codec, &A) -> Result<Payload, EncodeError>,
     decode: fn(&Payload) -> Result<A, DecodeError>,
 }
 
@@ -55,9 +56,19 @@ impl<A> Snapshots<A> {
         Self(Some(Enabled {
             every,
             fingerprint,
-            encode: |state| Payload::encode(state),
+            codec: Codec::JSON,
+            encode: Payload::encode_as,
             decode: Payload::decode,
         }))
+    }
+
+    /// The same, written in this codec. Snapshots of all codecs are read.
+    #[must_use]
+    pub const fn with_codec(self, codec: Codec) -> Self {
+        match self {
+            Self(Some(enabled)) => Self(Some(Enabled { codec, ..enabled })),
+            Self(None) => self,
+        }
     }
 
     /// The fingerprint of the snapshots that are written and accepted; `None` when they are off.
@@ -71,8 +82,8 @@ impl<A> Snapshots<A> {
         self.0.as_ref().is_some_and(|enabled| before.get() / enabled.every < after.get() / enabled.every)
     }
 
-    pub(crate) fn encode(&self, state: &A) -> Option<Result<Payload, serde_json::Error>> {
-        self.0.as_ref().map(|enabled| (enabled.encode)(state))
+    pub(crate) fn encode(&self, state: &A) -> Option<Result<Payload, EncodeError>> {
+        self.0.as_ref().map(|enabled| (enabled.encode)(enabled.codec, state))
     }
 
     pub(crate) fn decode(&self, payload: &Payload) -> Option<Result<A, DecodeError>> {

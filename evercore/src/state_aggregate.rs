@@ -7,8 +7,8 @@ use std::{
 };
 
 use crate::{
-    Aggregate, AggregateId, AggregateRef, AggregateTypeId, Error, EventInfo, Fingerprint, NaturalKey,
-    Payload, Sequence, ValidationError,
+    Aggregate, AggregateId, AggregateRef, AggregateTypeId, EncodeError, Error, EventInfo, Fingerprint,
+    NaturalKey, Payload, Sequence, ValidationError,
     context::{Status, UnitStatus},
     type_cache::Binding,
 };
@@ -179,7 +179,7 @@ struct Slot<A>(Arc<Mutex<Option<Arc<A>>>>);
 /// A state to encode when the unit of work commits.
 pub(crate) trait SnapshotSource: Send {
     /// The state, unless it was taken back.
-    fn encode(&self) -> Option<Result<(Fingerprint, Payload), serde_json::Error>>;
+    fn encode(&self) -> Option<Result<(Fingerprint, Payload), EncodeError>>;
 }
 
 impl<A> Slot<A> {
@@ -199,7 +199,7 @@ impl<A> Clone for Slot<A> {
 }
 
 impl<A: Aggregate> SnapshotSource for Slot<A> {
-    fn encode(&self) -> Option<Result<(Fingerprint, Payload), serde_json::Error>> {
+    fn encode(&self) -> Option<Result<(Fingerprint, Payload), EncodeError>> {
         // Encodes under the lock, so that `revoke` returns only when the state is free again.
         let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let payload = A::SNAPSHOTS.encode(state.as_ref()?)?;

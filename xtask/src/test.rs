@@ -1,6 +1,7 @@
 //! `cargo xtask test`: runs everything that can be run.
 //!
-//! All calls of cargo name the whole workspace with all features, so that nothing is built twice.
+//! Calls of cargo name the whole workspace with all features, so that nothing is built twice; but what the library says
+//! about features that are off is seen only without them.
 
 pub use crate::count::TestCount;
 use crate::{
@@ -25,8 +26,9 @@ pub fn test() -> Result<TestCount> {
 fn with(server: &Server) -> Result<TestCount> {
     let tests = step("tests", tests)?;
     let doctests = step("doctests", doctests)?;
+    let featureless = step("tests without features", featureless)?;
     step("examples", || examples::run(server))?;
-    Ok(tests + doctests)
+    Ok(tests + doctests + featureless)
 }
 
 /// The PostgreSQL server that all tests share, so that it is there before the first and until after the last.
@@ -48,6 +50,10 @@ fn tests() -> Result<TestCount> {
 
 fn doctests() -> Result<TestCount> {
     cargo_test(&Cargo::new("test --workspace --all-features --no-fail-fast --doc"))
+}
+
+fn featureless() -> Result<TestCount> {
+    cargo_test(&Cargo::new("test --package evercore --lib --no-default-features"))
 }
 
 fn cargo_test(cargo: &Cargo) -> Result<TestCount> {

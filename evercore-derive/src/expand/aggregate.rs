@@ -27,7 +27,8 @@ pub(crate) fn aggregate(aggregate: &Aggregate<'_>) -> TokenStream {
     });
     let items = aggregate_with(aggregate, &snapshots(aggregate));
     let marker = aggregate.options.snapshot.is_none().then(|| snapshot_marker(aggregate));
-    quote!(#items #marker #(#checks)* #(#ignored)*)
+    let codec = aggregate.options.snapshot_codec.as_ref().map(|codec| codec.check(krate));
+    quote!(#items #marker #(#checks)* #(#ignored)* #codec)
 }
 
 /// All but the checks and the snapshots.
@@ -201,10 +202,14 @@ fn snapshots(aggregate: &Aggregate<'_>) -> TokenStream {
         None => quote!(#krate::Snapshots::<Self>::DEFAULT_EVERY),
     };
     let shape = shape::of(aggregate.item, options.snapshot_version.as_ref());
+    let codec = options.snapshot_codec.as_ref().map(|codec| {
+        let codec = codec.constant(krate);
+        quote!(.with_codec(#codec))
+    });
     // A state without serde is the fault of the state, so that is where the error stands.
     let span = place_of(&aggregate.item.ident);
     let krate = krate.at(span);
-    quote_spanned!(span=> #krate::Snapshots::every(#every, #shape))
+    quote_spanned!(span=> #krate::Snapshots::every(#every, #shape) #codec)
 }
 
 pub(crate) fn event_enum(aggregate: &Aggregate<'_>) -> Ident {

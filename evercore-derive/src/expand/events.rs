@@ -18,6 +18,11 @@ pub(crate) fn event(event: &Event) -> TokenStream {
     let aliases =
         (!aliases.is_empty()).then(|| quote!(const ALIASES: &'static [&'static str] = &[#(#aliases),*];));
     let declaration = declaration(event);
+    let codec = options.codec.as_ref().map(|codec| {
+        let constant = codec.constant(krate);
+        quote!(const CODEC: #krate::Codec = #constant;)
+    });
+    let codec_check = options.codec.as_ref().map(|codec| codec.check(krate));
     let decoding = upcasts::decoding(event);
     let ancestry = upcasts::ancestry(event);
     quote! {
@@ -27,6 +32,7 @@ pub(crate) fn event(event: &Event) -> TokenStream {
         impl #krate::Event for #ident {
             const NAME: &'static str = #name;
             #aliases
+            #codec
             const ORIGIN: &'static str = ::core::concat!(
                 ::core::module_path!(), #origin, ::core::file!(), ":", ::core::line!(), ":", ::core::column!(),
             );
@@ -34,6 +40,7 @@ pub(crate) fn event(event: &Event) -> TokenStream {
             #decoding
         }
         #ancestry
+        #codec_check
     }
 }
 

@@ -295,10 +295,10 @@ fn new_event(event: BufferedEvent, entry: &Entry, store: &EventStore) -> Result<
         sequence: event.info.sequence,
         time: event.info.time,
         reference: event.info.reference,
-        metadata: metadata.map_err(|source| Error::Encode {
+        metadata: metadata.map_err(|source: serde_json::Error| Error::Encode {
             aggregate: entry.reference(event.aggregate),
             what: "the metadata of an event",
-            source,
+            source: source.into(),
         })?,
         payload: event.payload,
     })

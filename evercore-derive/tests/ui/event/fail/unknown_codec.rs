@@ -1,0 +1,6 @@
+use evercore::event;
+
+#[event(codec = "msgpack")]
+struct Opened;
+
+fn main() {}
