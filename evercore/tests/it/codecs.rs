@@ -256,6 +256,7 @@ impl From<older::PackedV1> for PackedNow {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the signature is given")]
 fn from_json(old: Value) -> Result<PackedNow, String> {
     let name = old["by_place"]["7"].as_str().ok_or_else(|| format!("no name in {old}"))?;
     Ok(PackedNow { first_name: name.to_owned() })
