@@ -43,9 +43,9 @@ impl Database {
         without_defaults(&mut pg_dump);
         pg_dump.args(["--no-password", "--no-owner", "--no-privileges", "--inserts", "--schema", schema]);
         let dump = run(pg_dump.args(["--dbname", &self.url()]))?;
-        // What only `psql` understands, and a setting that older servers do not have.
-        let is_for_all =
-            |line: &&str| !line.starts_with('\\') && !line.starts_with("SET transaction_timeout");
+        // What only `psql` understands, a setting that older servers do not have, and where the dump was made.
+        let special = ["\\", "SET transaction_timeout", "-- Dumped "];
+        let is_for_all = |line: &&str| !special.iter().any(|start| line.starts_with(start));
         Ok(dump.lines().filter(is_for_all).flat_map(|line| [line, "\n"]).collect())
     }
 
