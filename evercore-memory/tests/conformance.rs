@@ -1,6 +1,6 @@
 //! The memory engine passes the suite.
 
-use evercore::conformance::Harness;
+use evercore::conformance::{self, Harness, archive::ArchiveHarness};
 use evercore_memory::MemoryEngine;
 
 struct Memory(MemoryEngine);
@@ -17,4 +17,16 @@ impl Harness for Memory {
     }
 }
 
+/// What it stores is gone with its process, so the first version writes right before the others read.
+impl ArchiveHarness for Memory {
+    async fn restore() -> Self {
+        let memory = Self::create().await;
+        conformance::archive::write(memory.open().await).await;
+        memory
+    }
+
+    async fn keep(self) {}
+}
+
 evercore::conformance_tests!(Memory);
+evercore::archive_tests!(Memory);

@@ -3,12 +3,14 @@
 #[path = "it/database.rs"]
 mod database;
 
+use std::fs;
+
 use evercore::{
     HandlerError, Position,
-    conformance::{Harness, crashes::CrashHarness},
+    conformance::{Harness, archive::ArchiveHarness, crashes::CrashHarness},
 };
 use evercore_postgres::PostgresEngine;
-use sqlx::Transaction;
+use sqlx::{Connection as _, PgConnection, Transaction};
 use xtask::postgres::{PgBouncer, Statements};
 
 use self::database::OwnDatabase;
@@ -25,6 +27,24 @@ impl Harness for Postgres {
 
     async fn open(&self) -> PostgresEngine {
         Self::connect(&self.address()).await
+    }
+}
+
+/// A dump of a schema that the first release has written, with its functions, and that later ones migrate.
+const ARCHIVE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/archive.sql");
+
+impl ArchiveHarness for Postgres {
+    async fn restore() -> Self {
+        let restored = Self::create().await;
+        let mut session = PgConnection::connect(&restored.address()).await.expect("a session");
+        let archive = fs::read_to_string(ARCHIVE).expect("the archive");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(archive)).execute(&mut session).await.expect("it is restored");
+        session.close().await.expect("it is closed");
+        restored
+    }
+
+    async fn keep(self) {
+        fs::write(ARCHIVE, self.0.dump("evercore").expect("a dump")).expect("it is kept");
     }
 }
 
@@ -61,6 +81,7 @@ impl CrashHarness for Postgres {
 
 evercore::conformance_tests!(Postgres);
 evercore::transactional_conformance_tests!(Postgres);
+evercore::archive_tests!(Postgres);
 evercore::crash_tests!(Postgres);
 
 /// Behind a pooler that gives every transaction another session and knows no prepared statements, where there is one.

@@ -1,8 +1,10 @@
 //! The SQLite engine passes the suite.
 
+use std::{fs, path::PathBuf};
+
 use evercore::{
     HandlerError, Position,
-    conformance::{Harness, crashes::CrashHarness},
+    conformance::{Harness, archive::ArchiveHarness, crashes::CrashHarness},
 };
 use evercore_sqlite::SqliteEngine;
 use sqlx::Transaction;
@@ -23,11 +25,39 @@ impl Harness for Sqlite {
     }
 }
 
+impl Sqlite {
+    fn file(&self) -> PathBuf {
+        self.0.path().join("store.db")
+    }
+}
+
+/// A file that the first release has written, with its schema, and that later ones migrate. Tests work on copies.
+const ARCHIVE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/archive.db");
+
+impl ArchiveHarness for Sqlite {
+    async fn restore() -> Self {
+        let restored = Self::create().await;
+        // Not a copy of the file as it is, which may be read-only.
+        fs::write(restored.file(), fs::read(ARCHIVE).expect("the archive")).expect("a copy");
+        restored
+    }
+
+    async fn keep(self) {
+        // Without free pages, and without a write-ahead log beside it.
+        let store = rusqlite::Connection::open(self.file()).expect("the file opens");
+        store
+            .execute_batch("PRAGMA wal_checkpoint(TRUNCATE); VACUUM; PRAGMA wal_checkpoint(TRUNCATE)")
+            .expect("one file");
+        drop(store);
+        fs::copy(self.file(), ARCHIVE).expect("it is kept");
+    }
+}
+
 impl CrashHarness for Sqlite {
     const KILLS: usize = 20;
 
     fn address(&self) -> String {
-        self.0.path().join("store.db").display().to_string()
+        self.file().display().to_string()
     }
 
     async fn connect(address: &str) -> SqliteEngine {
@@ -56,4 +86,5 @@ impl CrashHarness for Sqlite {
 
 evercore::conformance_tests!(Sqlite);
 evercore::transactional_conformance_tests!(Sqlite);
+evercore::archive_tests!(Sqlite);
 evercore::crash_tests!(Sqlite);

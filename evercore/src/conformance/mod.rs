@@ -38,12 +38,16 @@
 //! Where other processes can open the store, there is [`crash_tests!`](crate::crash_tests) besides, for a
 //! [`CrashHarness`](crashes::CrashHarness).
 //!
+//! For an engine that keeps what it stores there is [`archive_tests!`](crate::archive_tests) besides, for an
+//! [`ArchiveHarness`](archive::ArchiveHarness): a store that an early release has written is still read.
+//!
 //! Tests are named by subject and case, `natural_keys::keys_are_swapped_in_one_commit`. Several harnesses in
 //! one file stand in modules of their own, each with its call of the macro.
 
 #![expect(clippy::unwrap_used, reason = "cases fail by panicking, as tests do")]
 
 mod aggregates;
+pub mod archive;
 mod callers_checkpoints;
 mod callers_transactions;
 mod checkpoints;

@@ -33,6 +33,22 @@ impl Database {
         self.server.url.clone().with_database(&self.name).with_account(role, password).to_string()
     }
 
+    /// A schema of it, as statements that any client can run on an empty database of the same version or a later one.
+    ///
+    /// # Errors
+    ///
+    /// When `pg_dump` is missing beside `psql`, or is older than the server.
+    pub fn dump(&self, schema: &str) -> Result<String> {
+        let mut pg_dump = Command::new(self.server.psql.with_file_name("pg_dump"));
+        without_defaults(&mut pg_dump);
+        pg_dump.args(["--no-password", "--no-owner", "--no-privileges", "--inserts", "--schema", schema]);
+        let dump = run(pg_dump.args(["--dbname", &self.url()]))?;
+        // What only `psql` understands, a setting that older servers do not have, and where the dump was made.
+        let special = ["\\", "SET transaction_timeout", "-- Dumped "];
+        let is_for_all = |line: &&str| !special.iter().any(|start| line.starts_with(start));
+        Ok(dump.lines().filter(is_for_all).flat_map(|line| [line, "\n"]).collect())
+    }
+
     /// What it is called on its server.
     #[must_use]
     pub fn name(&self) -> &str {
