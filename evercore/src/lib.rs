@@ -80,6 +80,9 @@
 //! one [upcasts](macro@event#upcasting), and what is of no interest any more is
 //! [ignored](macro@Aggregate#events-that-are-of-no-interest-any-more).
 //!
+//! The guide has a chapter on each: [modelling aggregates and events](guide::aggregates), and
+//! [changing events over the years](guide::changing_events).
+//!
 //! # The unit of work
 //!
 //! [`EventStore::begin`] gives a [`Context`]: it creates and loads aggregates as [`StateAggregate`]s, applies
@@ -147,6 +150,8 @@ mod error;
 mod event;
 mod field;
 mod filter;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 mod hash;
 mod id;
 mod id_blocks;

@@ -7,6 +7,7 @@
 #[cfg(feature = "bench")]
 pub mod bench;
 pub mod ci;
+pub mod compile;
 mod count;
 pub mod db;
 mod examples;

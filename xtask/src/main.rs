@@ -5,6 +5,7 @@ use std::{env, process::ExitCode};
 use xtask::{
     Failure, Result,
     ci::ci,
+    compile::compile,
     db,
     run::step,
     test::{TestCount, test},
@@ -26,6 +27,8 @@ Usage: cargo xtask TASK
   bench subscriptions [--events N] [--rounds N] [--engine sqlite|postgres]
          what subscriptions cost: catching up with a long log, beside a loop written by hand; a filter that lets few
          events through; the time from a commit to its handler; a hundred that have nothing to do
+  bench compile [--rounds N]
+         how long 50 aggregates with 500 events take to compile, beside the same types without this library
   help   print this text
 
 `test`, `ci`, `db`, `torture` and `bench` use the server that EVERCORE_TEST_POSTGRES_URL names, else one that they start
@@ -75,8 +78,11 @@ fn torture(arguments: &[String]) -> Result {
     return xtask::run::again("torture", arguments);
 }
 
-/// The same.
+/// The same, but for what is measured from outside.
 fn bench(arguments: &[String]) -> Result {
+    if let Some("compile") = arguments.get(1).map(String::as_str) {
+        return compile(&arguments[2..]);
+    }
     #[cfg(feature = "bench")]
     return xtask::bench::bench(&arguments[1..]);
     #[cfg(not(feature = "bench"))]
