@@ -1,7 +1,7 @@
 //! `cargo xtask bench compile`: how long it takes to compile an application's aggregates and events, beside the same
 //! types without this library.
 //!
-//! The crates that are compiled are written by [`program`]. Their dependencies are compiled before, so that what is
+//! The crates that are compiled are written by `program.rs`. Their dependencies are compiled before, so that what is
 //! measured is one call of the compiler, without what an earlier one has left (`CARGO_INCREMENTAL=0`). All variants take
 //! turns, several times; the medians are shown. Read the ratios: machines differ, and so does what else they do.
 
