@@ -167,12 +167,13 @@ impl Problem {
     }
 
     /// Whether the connection is of no use any more: it broke, the server ended it, or an answer is still
-    /// to come.
+    /// to come. An answer that was read and makes no sense is no fault of it.
     pub(crate) fn is_of_connection(&self) -> bool {
-        self.answer().is_none_or(|answer| {
-            let is_fatal = matches!(answer.severity(), PgSeverity::Fatal | PgSeverity::Panic);
-            is_fatal || is_end(answer.code())
-        })
+        self.kind() != EngineErrorKind::Corrupt
+            && self.answer().is_none_or(|answer| {
+                let is_fatal = matches!(answer.severity(), PgSeverity::Fatal | PgSeverity::Panic);
+                is_fatal || is_end(answer.code())
+            })
     }
 
     /// Whether the connection is known to have broken.

@@ -27,7 +27,12 @@ fn fields(fields: &Fields, container: &Serde) -> String {
     match fields {
         Fields::Unit => quoted("unit"),
         Fields::Unnamed(fields) => {
-            let values = fields.unnamed.iter().map(|field| Serde::read(&field.attrs).value(&field.ty, false));
+            let values = fields.unnamed.iter().map(|field| {
+                let mut serde = Serde::read(&field.attrs);
+                // The values after it move.
+                serde.attributes.extend(serde.is_skipped.then(|| "skip".to_owned()));
+                serde.value(&field.ty, false)
+            });
             format!("{{\"values\":[{}]}}", list(values))
         }
         Fields::Named(fields) => {

@@ -263,3 +263,28 @@ async fn all_constraints_of_the_store_are_known() -> TestResult {
     }
     Ok(())
 }
+
+/// What cannot be read is no fault of the connection.
+#[tokio::test]
+async fn an_event_that_cannot_be_read_costs_no_connection() -> TestResult {
+    let place = Place::new().await;
+    let engine = place.engine().await;
+    let types = define(&engine).await;
+    commit_new(&engine, types, 1).await;
+    let mut session = place.session().await;
+    run(&mut session, "UPDATE evercore.events SET time = 'infinity'").await;
+    let sessions = "SELECT coalesce(array_agg(pid ORDER BY pid), '{}') FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'";
+    let before: Vec<i32> = sqlx::query_scalar(sessions).fetch_one(&mut session).await?;
+    let read = evercore::engine::LogRead {
+        after: evercore::Position::START,
+        limit: 10,
+        filter: evercore::engine::EventFilter::default(),
+    };
+    let error = engine.read_log(&read).await.expect_err("it cannot be read");
+    assert_eq!(error.kind(), EngineErrorKind::Corrupt);
+    engine.types().await?;
+    let after: Vec<i32> = sqlx::query_scalar(sessions).fetch_one(&mut session).await?;
+    assert_eq!(before, after);
+    Ok(())
+}

@@ -9,6 +9,8 @@ use crate::{AggregateDescription, Description, EarlierShape, EventDescription, F
 
 const UPCAST: &str = "keep the old form as an `#[event]` of its own and name it in `upcasts(…)`";
 
+const UNSEEN: &str = "see by a test that events of the old form are still read";
+
 /// A change.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Finding {
@@ -38,9 +40,13 @@ impl fmt::Display for Finding {
 pub(super) fn compare(locked: &Description, current: &Description) -> Vec<Finding> {
     let mut findings = Findings::default();
     for (name, old) in &locked.aggregates {
+        let successor = current.aggregate(name).map(|(new_name, _)| new_name);
         for stored in old.aliases.iter().chain([name]) {
             let advice = format!("keep it, or give its successor `#[aggregate(alias = {stored:?})]`");
             match current.aggregate(stored) {
+                Some((new_name, _)) if successor.is_some_and(|successor| successor != new_name) => {
+                    findings.breaks(stored, format!("what is stored belongs to {new_name} now"), advice);
+                }
                 Some((new_name, _)) if new_name == stored || old.aliases.contains(stored) => {}
                 Some((new_name, _)) => findings.add(stored, format!("is called {new_name} now")),
                 None => findings.breaks(stored, "no aggregate has this name any more".to_owned(), advice),
@@ -107,7 +113,22 @@ fn compare_aggregates(
             findings.breaks(&place, format!("the name {stored} is unknown now"), advice);
         }
         match new.event(event) {
-            Some((new_name, new)) => {
+            Some((new_name, successor)) => {
+                let elsewhere = |alias: &&String| {
+                    new.event(alias)
+                        .filter(|(name, _)| *name != new_name && !successor.upcasts.contains(*name))
+                };
+                for (alias, (other, _)) in
+                    old.aliases.iter().filter_map(|alias| Some((alias, elsewhere(&alias)?)))
+                {
+                    let advice = format!("take {alias:?} away from {other}, and give it back to {new_name}");
+                    findings.breaks(
+                        &place,
+                        format!("what is stored as {alias} is read as {other} now"),
+                        advice,
+                    );
+                }
+                let new = successor;
                 if new_name != event {
                     findings.add(&place, format!("is called {new_name} now"));
                 }
@@ -151,8 +172,10 @@ fn compare_shapes(place: &str, old: Declared<'_>, new: Declared<'_>, findings: &
     let denies_unknown = new.0.contains("deny_unknown_fields");
     match (old.1, new.1) {
         (Shape::Unknown, Shape::Unknown) | (Shape::Unit, Shape::Unit) => {}
-        (Shape::Unknown, _) => findings.add(place, "it is declared where it can be seen now".to_owned()),
-        (_, Shape::Unknown) => findings.add(place, "what is stored can no longer be seen".to_owned()),
+        (Shape::Unknown, _) | (_, Shape::Unknown) => {
+            let what = "how it is read could not be seen before, or cannot now".to_owned();
+            findings.breaks(place, what, UNSEEN.to_owned());
+        }
         (Shape::Fields(old), Shape::Fields(new)) => compare_fields(place, old, new, denies_unknown, findings),
         (Shape::Values(old), Shape::Values(new)) => compare_values(place, old, new, findings),
         (old, new) => {
@@ -186,8 +209,7 @@ fn compare_attributes(
     let changed: Vec<_> = changed.map(|attribute| format!("`{attribute}`")).collect();
     if !changed.is_empty() {
         let what = format!("{what} is stored or read in another way: {}", changed.join(", "));
-        let advice = "see by a test that events of the old form are still read".to_owned();
-        findings.breaks(place, what, advice);
+        findings.breaks(place, what, UNSEEN.to_owned());
     }
 }
 
@@ -201,10 +223,22 @@ fn compare_fields(
     for (name, field) in old {
         let by_alias = || new.iter().find(|(_, new)| new.aliases.contains(name));
         match new.get_key_value(name).or_else(by_alias) {
-            Some((new_name, new)) => {
-                if new_name != name {
+            Some((new_name, new_field)) => {
+                if new_name != name && old.contains_key(new_name) {
+                    let what =
+                        format!("old events have both `{name}` and `{new_name}`, which are one field now");
+                    findings.breaks(place, what, UPCAST.to_owned());
+                } else if new_name != name {
                     findings.add(place, format!("field `{name}` is called `{new_name}` now"));
                 }
+                let is_read = |alias: &&String| {
+                    new.contains_key(*alias) || new.values().any(|new| new.aliases.contains(*alias))
+                };
+                for alias in field.aliases.iter().filter(|alias| !is_read(alias)) {
+                    let what = format!("field `{new_name}` is not read as `{alias}` any more");
+                    findings.breaks(place, what, format!("put `#[serde(alias = {alias:?})]` back"));
+                }
+                let new = new_field;
                 compare_types(place, name, field, new, findings);
             }
             None if denies_unknown => {
@@ -221,8 +255,13 @@ fn compare_fields(
     };
     for (name, field) in new.iter().filter(|(name, field)| !had(name, field)) {
         let ty = &field.ty;
+        if field.serde.contains("flatten") {
+            let what = format!("field `{name}: {ty}` was added, which takes what other fields leave");
+            findings.breaks(place, what, UNSEEN.to_owned());
+            continue;
+        }
         if field.optional {
-            findings.add(place, format!("field `{name}: {ty}` was added; old events get its default"));
+            findings.add(place, format!("field `{name}: {ty}` was added, and may be missing in old events"));
             continue;
         }
         let gone = old.iter().find(|(name, old)| old.ty == *ty && !new.contains_key(*name));
@@ -255,7 +294,8 @@ fn compare_types(
         return;
     }
     let what = format!("the type of field `{name}` was changed from `{}` to `{}`", old.ty, new.ty);
-    match types::reads(&new.ty, &old.ty) {
+    // A function that reads the field decides what it is in the store.
+    match new.serde.is_empty() && types::reads(&new.ty, &old.ty) {
         true => findings.add(place, what),
         false => findings.breaks(place, what, UPCAST.to_owned()),
     }
@@ -268,6 +308,10 @@ fn compare_values(place: &str, old: &[FieldDescription], new: &[FieldDescription
     }
     for (index, (old, new)) in old.iter().zip(new).enumerate() {
         compare_types(place, &index.to_string(), old, new, findings);
+        if old.optional && !new.optional {
+            let what = format!("value {index} may be missing in old events, and has to be there now");
+            findings.breaks(place, what, format!("give it `#[serde(default)]`, or {UPCAST}"));
+        }
     }
 }
 

@@ -46,7 +46,7 @@ fn a_new_field_has_to_have_a_default() {
     );
     assert_eq!(
         fields(&old, &json!({ "age": { "type": "u8", "optional": true } })),
-        ["- User, event Renamed: field `age: u8` was added; old events get its default."]
+        ["- User, event Renamed: field `age: u8` was added, and may be missing in old events."]
     );
 }
 
@@ -196,4 +196,83 @@ fn values_without_names_are_compared_by_their_places() {
     assert!(changes(&of(&one), &of(&two))[0].contains("it had 1 values, and has 2 now"));
     assert!(changes(&of(&one), &of(&json!([{ "type": "i8" }])))[0].contains("the type of field `0`"));
     assert!(changes(&of(&one), &domain(&event(&json!({}))))[0].contains("became a struct with named fields"));
+}
+
+#[test]
+fn alias_of_a_field_is_taken_away() {
+    let old = json!({ "full_name": { "type": "String", "aliases": ["name"] } });
+    let found = fields(&old, &json!({ "full_name": { "type": "String" } }));
+    assert!(found.iter().any(|found| found.contains("To do")), "{found:?}");
+}
+
+#[test]
+fn two_old_fields_become_one_by_alias() {
+    let old = json!({ "a": { "type": "String" }, "b": { "type": "String" } });
+    let found = fields(&old, &json!({ "b": { "type": "String", "aliases": ["a"] } }));
+    assert!(found.iter().any(|found| found.contains("To do")), "{found:?}");
+}
+
+#[test]
+fn alias_of_an_event_becomes_another_event() {
+    let old =
+        domain(&json!({ "B": { "aliases": ["A"], "shape": { "fields": { "x": { "type": "String" } } } } }));
+    let new = domain(&json!({
+        "B": { "shape": { "fields": { "x": { "type": "String" } } } },
+        "A": { "shape": { "fields": { "y": { "type": "u8" } } } },
+    }));
+    let found = changes(&old, &new);
+    assert!(found.iter().any(|found| found.contains("To do")), "{found:?}");
+}
+
+#[test]
+fn alias_of_an_aggregate_goes_to_another() {
+    let of =
+        |value: Value| -> Description { serde_json::from_value(json!({ "aggregates": value })).unwrap() };
+    let event = event(&json!({}));
+    let old = of(json!({ "User": { "aliases": ["Old"], "events": event }, "Account": { "events": {} } }));
+    let new = of(json!({ "User": { "events": event }, "Account": { "aliases": ["Old"], "events": {} } }));
+    let found = changes(&old, &new);
+    assert!(found.iter().any(|found| found.contains("To do")), "{found:?}");
+}
+
+#[test]
+fn unseen_shapes() {
+    let seen = domain(&event(&json!({ "age": { "type": "u8" } })));
+    let unseen = domain(&json!({ "Renamed": { "shape": "unknown" } }));
+    for (old, new) in [(&seen, &unseen), (&unseen, &seen)] {
+        let found = changes(old, new);
+        assert!(found.iter().any(|found| found.contains("To do")), "{found:?}");
+    }
+}
+
+#[test]
+fn with_and_a_type_that_grows() {
+    let of = |ty: &str| json!({ "x": { "type": ty, "serde": ["with=\"hex\""] } });
+    let found = fields(&of("u8"), &of("u16"));
+    assert!(found.iter().any(|found| found.contains("To do")), "{found:?}");
+}
+
+#[test]
+fn value_without_its_default() {
+    let of = |optional: bool| {
+        domain(&json!({ "Renamed": { "shape": { "values": [
+            { "type": "u8" }, { "type": "u8" }, { "type": "u8", "optional": optional }
+        ] } } }))
+    };
+    let found = changes(&of(true), &of(false));
+    assert!(found.iter().any(|found| found.contains("To do")), "{found:?}");
+}
+
+#[test]
+fn flatten_takes_a_removed_field() {
+    #[derive(serde::Deserialize)]
+    struct New {
+        #[serde(flatten, default)]
+        _rest: std::collections::HashMap<String, String>,
+    }
+    assert!(serde_json::from_str::<New>(r#"{"age":1}"#).is_err());
+    let new =
+        json!({ "rest": { "type": "HashMap<String, String>", "serde": ["flatten"], "optional": true } });
+    let found = fields(&json!({ "age": { "type": "u8" } }), &new);
+    assert!(found.iter().any(|found| found.contains("To do")), "{found:?}");
 }

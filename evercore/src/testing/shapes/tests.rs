@@ -59,6 +59,8 @@ fn a_change_that_old_events_survive_is_reported_until_it_is_written_down() {
         let notice = file.check(new.clone(), "1.1.0", false).unwrap().unwrap();
         assert!(notice.contains("is behind") && notice.contains("`age: u8` was added"), "{notice}");
     }
+    let refused = check(&file.0, new.clone(), Some("1.1.0"), false, true).unwrap_err();
+    assert!(refused.contains("is behind"), "{refused}");
     assert_eq!(file.text(), before);
     let notice = file.check(new.clone(), "1.1.0", true).unwrap().unwrap();
     assert!(notice.contains("was brought up to date"), "{notice}");
